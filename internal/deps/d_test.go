@@ -1,0 +1,19 @@
+package deps
+import (
+ _ "github.com/HdrHistogram/hdrhistogram-go"
+ _ "github.com/fsnotify/fsnotify"
+ _ "github.com/go-analyze/charts"
+ _ "github.com/rogpeppe/go-internal/testscript"
+ _ "github.com/spf13/cobra"
+ _ "go.uber.org/goleak"
+ _ "go.yaml.in/yaml/v3"
+ _ "golang.org/x/net/nettest"
+ _ "golang.org/x/sys/unix"
+ _ "golang.org/x/term"
+ _ "google.golang.org/grpc"
+ _ "google.golang.org/grpc/health"
+ _ "google.golang.org/grpc/test/bufconn"
+ _ "google.golang.org/grpc/interop/grpc_testing"
+ _ "google.golang.org/protobuf/proto"
+ _ "pgregory.net/rapid"
+)

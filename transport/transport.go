@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package transport
+
+import (
+	"context"
+	"net"
+	"os"
+
+	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/endpoint"
+)
+
+// Conn is a two-way byte stream to one peer, whose identity was established
+// before its first byte. Like any net.Conn it may be used from many goroutines
+// at once; a Write is not interleaved with another.
+type Conn interface {
+	net.Conn
+
+	// Peer says who is on the other side. It never changes.
+	Peer() auth.Identity
+
+	// CloseWrite ends our direction: the peer reads what was written, then
+	// io.EOF. Reading goes on. It is idempotent.
+	CloseWrite() error
+}
+
+// Listener accepts connections that policy has let in. Its Accept returns a
+// Conn too, as a net.Conn.
+type Listener interface {
+	net.Listener
+
+	// AcceptConn waits for the next connection until ctx ends or the listener
+	// is closed, when it returns an error that is net.ErrClosed.
+	AcceptConn(ctx context.Context) (Conn, error)
+
+	// Address is what a peer on this machine dials, ports filled in.
+	Address() endpoint.Address
+}
+
+// Lender is a Conn that lends its own memory, so that bytes are written and
+// read in place. Reserve and Commit exclude Write between them, Peek and
+// Discard exclude Read; each pair belongs to one goroutine at a time.
+type Lender interface {
+	Conn
+
+	// Reserve waits until n contiguous bytes can be written and lends them.
+	// The slice is ours until Commit. n is at most MaxLoan.
+	Reserve(ctx context.Context, n int) ([]byte, error)
+
+	// Commit publishes the first n of the reserved bytes and ends the loan;
+	// 0 gives it back unused.
+	Commit(n int) error
+
+	// Peek waits until at least n contiguous bytes can be read and lends all
+	// that can. The peer may change them under the reader's eyes, so Peek
+	// answers fault.Unsupported unless the program declared the peer Trusted.
+	// At the end of the stream it returns what is left, with io.EOF if that is
+	// fewer than n.
+	Peek(ctx context.Context, n int) ([]byte, error)
+
+	// Discard marks the first n peeked bytes as read and ends the loan.
+	Discard(n int) error
+
+	// MaxLoan is the largest n for Reserve and Peek, in bytes.
+	MaxLoan() int
+}
+
+// MaxFiles is the largest number of files that one WriteFiles may carry.
+const MaxFiles = 64
+
+// FilePasser is a Conn that carries open files with its bytes.
+type FilePasser interface {
+	Conn
+
+	// WriteFiles is Write with files attached to the first byte of p, which
+	// must not be empty. The peer gets duplicates; the caller keeps its own
+	// and may close them as soon as WriteFiles has returned.
+	WriteFiles(p []byte, files []*os.File) (int, error)
+
+	// ReadFiles is Read, and returns the files that came with the bytes it
+	// read. It never reads past the first byte of the next group of files, so
+	// each group is returned with its own bytes. A plain Read closes the files
+	// that it passes over. The caller owns what is returned.
+	ReadFiles(p []byte) (n int, files []*os.File, err error)
+}
+
+// ContextReader is a Conn whose waits take a context directly, without a
+// timer or a deadline. Cancellation takes no bytes.
+type ContextReader interface {
+	ReadContext(ctx context.Context, p []byte) (int, error)
+}
+
+// ContextWriter is the same for writing. A cancelled write may have written
+// a part, whose length it returns.
+type ContextWriter interface {
+	WriteContext(ctx context.Context, p []byte) (int, error)
+}
