@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package acceptor
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/transport"
+)
+
+// refuseTime is how long a denied peer may take to read our last word.
+const refuseTime = time.Second
+
+// Handshake makes a connection of a raw one. It calls authorize as soon as it
+// knows who the peer is and before it gives the peer anything; ctx carries the
+// time limit, and raw is closed when it ends. If authorize denied and the
+// backend has a connection on which Refuse can speak, Handshake returns both
+// the connection and the error. It need not close raw: the acceptor does on
+// any error.
+type Handshake func(ctx context.Context, raw net.Conn, authorize func(auth.Identity) error) (transport.Conn, error)
+
+// Config says what to accept and how. All fields but Release are required.
+type Config struct {
+	transport.ListenConfig                    // defaults are filled in by New
+	Raw                    net.Listener       // owned by the acceptor from New on
+	Address                endpoint.Address   // what a peer dials
+	Counters               *endpoint.Counters // never nil
+	Handshake              Handshake
+	Release                func() error // called once after Raw is closed; may be nil
+}
+
+// Acceptor is a transport.Listener over a raw one. The goroutine that accepts
+// and those that shake hands are owned by it: Close waits for them.
+type Acceptor struct {
+	cfg   Config
+	auth  auth.Authorizer
+	ctx   context.Context // ends at Close
+	stop  context.CancelFunc
+	slots chan struct{}       // one token per pending connection
+	ready chan transport.Conn // passed, not yet taken
+	wg    sync.WaitGroup
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+var _ transport.Listener = (*Acceptor)(nil)
+
+// New starts accepting.
+func New(cfg Config) *Acceptor {
+	cfg.ListenConfig = cfg.WithDefaults()
+	a := &Acceptor{
+		cfg:   cfg,
+		auth:  auth.LogDenials(cfg.Authorizer, cfg.Logger),
+		slots: make(chan struct{}, cfg.MaxPending),
+		ready: make(chan transport.Conn),
+	}
+	a.ctx, a.stop = context.WithCancel(context.Background())
+	a.wg.Go(a.acceptLoop)
+	return a
+}
+
+// Accept implements net.Listener.
+func (a *Acceptor) Accept() (net.Conn, error) {
+	c, err := a.AcceptConn(context.Background())
+	if err != nil {
+		return nil, err // not c: a nil Conn in a net.Conn is not nil
+	}
+	return c, nil
+}
+
+// AcceptConn implements transport.Listener.
+func (a *Acceptor) AcceptConn(ctx context.Context) (transport.Conn, error) {
+	if a.ctx.Err() != nil {
+		return nil, a.closedError()
+	}
+	select {
+	case c := <-a.ready:
+		<-a.slots
+		a.cfg.Counters.Accepted.Add(1)
+		return c, nil
+	case <-ctx.Done():
+		return nil, fault.Wrap("accept", a.cfg.Address.String(), context.Cause(ctx))
+	case <-a.ctx.Done():
+		return nil, a.closedError()
+	}
+}
+
+func (a *Acceptor) closedError() error {
+	return fault.New(fault.Closed, "accept", a.cfg.Address.String(), nil)
+}
+
+// Addr implements net.Listener with the raw listener's address.
+func (a *Acceptor) Addr() net.Addr { return a.cfg.Raw.Addr() }
+
+// Address implements transport.Listener.
+func (a *Acceptor) Address() endpoint.Address { return a.cfg.Address }
+
+// Close stops accepting, ends handshakes under way, closes connections that
+// nobody has taken, and waits for all of it. It is idempotent.
+func (a *Acceptor) Close() error {
+	a.closeOnce.Do(func() {
+		a.stop()
+		a.closeErr = a.cfg.Raw.Close()
+		a.wg.Wait()
+		if a.cfg.Release != nil {
+			a.closeErr = errors.Join(a.closeErr, a.cfg.Release())
+		}
+	})
+	return a.closeErr
+}
+
+func (a *Acceptor) acceptLoop() {
+	var backoff time.Duration
+	for {
+		select {
+		case a.slots <- struct{}{}:
+		case <-a.ctx.Done():
+			return
+		}
+		raw, err := a.cfg.Raw.Accept()
+		if err == nil {
+			backoff = 0
+			a.wg.Go(func() { a.handle(raw) })
+			continue
+		}
+		<-a.slots
+		if a.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+			return
+		}
+		backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
+		a.logAcceptError(err, backoff)
+		select {
+		case <-time.After(backoff):
+		case <-a.ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *Acceptor) logAcceptError(err error, backoff time.Duration) {
+	hint := ""
+	if fault.KindOf(err) == fault.Exhausted {
+		hint = "the descriptor table is full: raise `ulimit -n` or close connections"
+	}
+	a.cfg.Logger.Warn("accept failed, trying again", "address", a.cfg.Address.String(), "error", err, "after", backoff, "hint", hint)
+}
+
+// handle owns one slot and raw: it either passes both on through ready or
+// gives both back.
+func (a *Acceptor) handle(raw net.Conn) {
+	c, err := a.handshake(raw)
+	if err == nil {
+		select {
+		case a.ready <- c: // AcceptConn gives the slot back
+			return
+		case <-a.ctx.Done():
+			_ = c.Close()
+		}
+	}
+	<-a.slots
+}
+
+func (a *Acceptor) handshake(raw net.Conn) (transport.Conn, error) {
+	ctx, cancel := context.WithTimeout(a.ctx, a.cfg.HandshakeTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	c, err := a.cfg.Handshake(ctx, raw, func(id auth.Identity) error {
+		return a.auth.Authorize(ctx, id, auth.Connect, a.cfg.Address.Resource())
+	})
+	if !stop() && err == nil {
+		err = fault.Wrap("handshake", a.cfg.Address.String(), context.Cause(ctx))
+	}
+	if err == nil {
+		return c, nil
+	}
+	a.refuse(raw, c, err)
+	return nil, err
+}
+
+func (a *Acceptor) refuse(raw net.Conn, c transport.Conn, err error) {
+	defer func() { _ = raw.Close() }()
+	if c != nil {
+		defer func() { _ = c.Close() }()
+	}
+	if fault.KindOf(err) != fault.Denied { // a denial has been logged by auth.LogDenials
+		a.cfg.Counters.Failed.Add(1)
+		if a.ctx.Err() == nil {
+			a.cfg.Logger.Log(context.Background(), slog.LevelWarn, "handshake failed", "address", a.cfg.Address.String(), "error", err)
+		}
+		return
+	}
+	a.cfg.Counters.Denied.Add(1)
+	if c != nil && a.cfg.Refuse != nil && c.SetDeadline(time.Now().Add(refuseTime)) == nil {
+		a.cfg.Refuse(c)
+	}
+}
