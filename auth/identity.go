@@ -33,6 +33,10 @@ type Identity struct {
 	UID, GID uint32
 	Groups   []uint32 // supplementary groups, where the kernel tells
 
+	// Unmapped says that the kernel named a uid that does not exist in our
+	// user namespace. Such a peer matches no rule, not even anonymous.
+	Unmapped bool
+
 	// PID is for people to read. It is zero when unknown, and never proof of
 	// anything: numbers are reused and differ between PID namespaces.
 	PID int
@@ -43,22 +47,25 @@ type Identity struct {
 }
 
 // Anonymous reports that nothing is known of the peer.
-func (id Identity) Anonymous() bool { return !id.HasUID && id.Name == "" }
+func (id Identity) Anonymous() bool { return !id.HasUID && id.Name == "" && !id.Unmapped }
 
 // String returns the name by which logs and tables show the identity:
-// "uid:1000", "spiffe://…", "dns:…", "cn:…", "token:…" or "anonymous".
+// "uid:1000", "spiffe://…", "dns:…", "cn:…", "token:…", "unmapped" or
+// "anonymous".
 func (id Identity) String() string {
 	switch {
 	case id.Name != "":
 		return id.Name
 	case id.HasUID:
 		return "uid:" + strconv.FormatUint(uint64(id.UID), 10)
+	case id.Unmapped:
+		return "unmapped"
 	}
 	return "anonymous"
 }
 
-// Parse reads what a person types for an identity, the inverse of String:
-// "uid:1000", "gid:100" is not one. It serves `parley policy check --as`.
+// Parse reads what a person types for an identity; it is the inverse of
+// String. It serves `parley policy check --as`.
 func Parse(s string) (Identity, error) {
 	scheme, rest, ok := strings.Cut(s, ":")
 	switch {

@@ -9,7 +9,7 @@ import "sync/atomic"
 // atomic of its own, so a reader sees no sum torn but no snapshot either.
 // Fields are appended, never moved: docs/formats/endpoint.md pins offsets.
 type Counters struct {
-	Accepted       atomic.Uint64 // connections handed to the program
+	Accepted       atomic.Uint64 // connections that passed handshake and policy
 	Closed         atomic.Uint64 // of those, how many have ended
 	Denied         atomic.Uint64 // refused by policy
 	Failed         atomic.Uint64 // handshakes that broke or timed out

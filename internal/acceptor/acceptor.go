@@ -85,7 +85,6 @@ func (a *Acceptor) AcceptConn(ctx context.Context) (transport.Conn, error) {
 	select {
 	case c := <-a.ready:
 		<-a.slots
-		a.cfg.Counters.Accepted.Add(1)
 		return c, nil
 	case <-ctx.Done():
 		return nil, fault.Wrap("accept", a.cfg.Address.String(), context.Cause(ctx))
@@ -180,6 +179,7 @@ func (a *Acceptor) handshake(raw net.Conn) (transport.Conn, error) {
 		err = fault.Wrap("handshake", a.cfg.Address.String(), context.Cause(ctx))
 	}
 	if err == nil {
+		a.cfg.Counters.Accepted.Add(1)
 		return c, nil
 	}
 	a.refuse(raw, c, err)
