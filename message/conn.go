@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package message
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/transport"
+)
+
+// Defaults of Config.
+const (
+	DefaultMaxSize = 64 << 20
+	DefaultLinger  = time.Second
+)
+
+// Config bounds a Conn. Its zero value works.
+type Config struct {
+	// MaxSize is the largest message in bytes, sent or received. A larger one
+	// is fault.TooLarge before anything is allocated for it. Default 64 MiB.
+	MaxSize int
+
+	// MaxFiles is the largest number of files that a received message may
+	// carry, at most transport.MaxFiles, which is the default. Negative means
+	// none: what a peer sends all the same is closed and breaks the connection.
+	MaxFiles int
+
+	// Linger bounds how long Close may take to say goodbye to a peer that does
+	// not read. Default 1 s.
+	Linger time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxSize <= 0 {
+		c.MaxSize = DefaultMaxSize
+	}
+	c.MaxSize = min(c.MaxSize, maxLength)
+	switch {
+	case c.MaxFiles < 0:
+		c.MaxFiles = 0
+	case c.MaxFiles == 0 || c.MaxFiles > transport.MaxFiles:
+		c.MaxFiles = transport.MaxFiles
+	}
+	if c.Linger <= 0 {
+		c.Linger = DefaultLinger
+	}
+	return c
+}
+
+// Conn exchanges whole messages with one peer. All its methods may be called
+// from many goroutines at once: messages are never interleaved, those of one
+// goroutine arrive in the order of its Sends, and each goes to one Receive.
+type Conn struct {
+	t      transport.Conn
+	cfg    Config
+	lender transport.Lender        // nil if t is none
+	ctxR   transport.ContextReader // nil if t is none
+	ctxW   transport.ContextWriter // nil if t is none
+
+	w writer
+	r reader
+
+	closed chan struct{} // closed when Close begins
+
+	mu      sync.Mutex
+	closing bool           // guarded by mu: no greeter starts any more
+	cut     bool           // guarded by mu: we gave a reason, so Close lets the peer read it
+	greeter sync.WaitGroup // owned by Close
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// NewConn makes a Conn of t and becomes its owner: nobody else reads, writes,
+// closes t or sets its deadlines from then on. It does not wait for anything.
+func NewConn(t transport.Conn, cfg Config) *Conn {
+	c := &Conn{t: t, cfg: cfg.withDefaults(), closed: make(chan struct{})}
+	c.lender, _ = t.(transport.Lender)
+	c.ctxR, _ = t.(transport.ContextReader)
+	c.ctxW, _ = t.(transport.ContextWriter)
+	c.w = writer{c: c, lock: newLock(), watch: watch{set: t.SetWriteDeadline}}
+	c.r = reader{c: c, lock: newLock(), watch: watch{set: t.SetReadDeadline}}
+	c.w.passer, _ = t.(transport.FilePasser)
+	if c.cfg.MaxFiles > 0 {
+		c.r.passer = c.w.passer
+	}
+	return c
+}
+
+// Peer says who is on the other side. It never changes.
+func (c *Conn) Peer() auth.Identity { return c.t.Peer() }
+
+// CloseWrite says goodbye and ends our direction: the peer receives what was
+// sent, then io.EOF. Receiving goes on. It waits for a Send under way and is
+// idempotent.
+func (c *Conn) CloseWrite(ctx context.Context) error {
+	if !c.w.lock.acquire(ctx, c.closed) {
+		return c.gaveUp(ctx, "close")
+	}
+	defer c.w.lock.release()
+	if c.w.said {
+		return nil
+	}
+	if err := c.w.goodbye(ctx, goodbye{}); err != nil {
+		return c.explain(err)
+	}
+	return c.fail("close", c.t.CloseWrite())
+}
+
+// Close says goodbye, unless CloseWrite has, and closes the connection. It
+// gives a Send under way, and the goodbye, Config.Linger. Everybody who waits
+// in another method returns fault.Closed. It is idempotent.
+//
+// A peer that had sent what was never received may see a cut connection
+// instead of the goodbye: whatever the transport does in this case.
+func (c *Conn) Close() error { return c.close(goodbye{}) }
+
+// CloseWith is Close with a reason, which the peer's Receive and Send return
+// as their error; why is for people and cut at 255 bytes.
+func (c *Conn) CloseWith(reason fault.Kind, why string) error {
+	return c.close(goodbye{early: true, reason: reason, why: why})
+}
+
+func (c *Conn) close(g goodbye) error {
+	c.closeOnce.Do(func() {
+		c.mu.Lock()
+		c.closing = true
+		c.mu.Unlock()
+		close(c.closed)
+		c.sayGoodbye(g)
+		c.mu.Lock()
+		cut := c.cut
+		c.mu.Unlock()
+		if cut {
+			c.linger()
+		}
+		c.closeErr = c.fail("close", c.t.Close())
+		c.greeter.Wait()
+		c.w.watch.close()
+		c.r.close()
+	})
+	return c.closeErr
+}
+
+// sayGoodbye does its best for Config.Linger.
+func (c *Conn) sayGoodbye(g goodbye) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Linger)
+	defer cancel()
+	if !c.w.lock.acquire(ctx, nil) {
+		return
+	}
+	defer c.w.lock.release()
+	if c.w.goodbye(ctx, g) == nil && g.early {
+		c.mu.Lock()
+		c.cut = true
+		c.mu.Unlock()
+	}
+}
+
+// linger reads what the peer still sends, until it ends or the time is up:
+// closing with unread bytes makes some transports throw our goodbye away.
+func (c *Conn) linger() {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Linger)
+	defer cancel()
+	_ = c.t.SetReadDeadline(longAgo) // whoever receives gives the lock back
+	if !c.r.lock.acquire(ctx, nil) {
+		return
+	}
+	defer c.r.lock.release()
+	c.r.watch.close()
+	drain(c.t, c.cfg.Linger)
+}
+
+// greet sends the preface for a side that receives before it sends. It has a
+// goroutine of its own because a transport without buffers would block until
+// the peer reads.
+func (c *Conn) greet() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return
+	}
+	c.greeter.Go(func() {
+		if c.w.lock.acquire(context.Background(), c.closed) {
+			defer c.w.lock.release()
+			c.w.preface()
+		}
+	})
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package message
+
+import "context"
+
+// Receive waits for the next message. The caller owns it and calls Release
+// when done with it. Receive returns io.EOF after the peer's goodbye, an
+// error of the goodbye's kind if that gives a reason, and one that is
+// io.ErrUnexpectedEOF and fault.PeerDied if the connection was cut. If ctx
+// ends in the middle of a message nothing is lost: the next Receive goes on
+// where this one stopped. Any other error is final.
+func (c *Conn) Receive(ctx context.Context) (*Message, error) {
+	if ended(ctx) || !c.r.lock.acquire(ctx, c.closed) {
+		return nil, c.gaveUp(ctx, "receive")
+	}
+	defer c.r.lock.release()
+	if !c.w.greeted.Load() && !c.w.greeted.Swap(true) {
+		c.greet()
+	}
+	return c.r.next(ctx)
+}
