@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package process
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/parley-ipc/parley/fault"
+)
+
+// Process needs Linux; elsewhere none can be made.
+type Process struct{ _ int }
+
+func unsupported(pid int) error {
+	return fault.New(fault.Unsupported, "open process", strconv.Itoa(pid), errors.New("process handles need Linux's pidfd"))
+}
+
+// Open answers fault.Unsupported.
+func Open(pid int) (*Process, error) { return nil, unsupported(pid) }
+
+// FromFD answers fault.Unsupported, having closed pidfd.
+func FromFD(pidfd *os.File) (*Process, error) {
+	return nil, errors.Join(unsupported(0), pidfd.Close())
+}
+
+// Pid returns 0.
+func (p *Process) Pid() int { return 0 }
+
+// Alive returns false.
+func (p *Process) Alive() bool { return false }
+
+// Done returns nil, a channel that is never closed.
+func (p *Process) Done() <-chan struct{} { return nil }
+
+// Wait answers fault.Unsupported.
+func (p *Process) Wait(context.Context) error { return unsupported(0) }
+
+// Signal answers fault.Unsupported.
+func (p *Process) Signal(syscall.Signal) error { return unsupported(0) }
+
+// Close does nothing.
+func (p *Process) Close() error { return nil }
