@@ -1,0 +1,3 @@
+module example.test/heavy
+
+go 1.26.0
