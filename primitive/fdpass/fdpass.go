@@ -4,7 +4,6 @@ package fdpass
 
 import (
 	"errors"
-	"io"
 	"os"
 
 	"github.com/parley-ipc/parley/fault"
@@ -26,12 +25,3 @@ func check(p []byte, files []*os.File) error {
 	}
 	return nil
 }
-
-// readErr turns the zero-byte read of a stream socket into io.EOF.
-func readErr(n, want int, err error) error {
-	if err == nil && n == 0 && want > 0 {
-		return io.EOF
-	}
-	return err
-}
-

@@ -4,6 +4,7 @@ package fdpass
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -87,6 +88,9 @@ func descriptors(files []*os.File) ([]int, error) {
 func Read(c *net.UnixConn, p []byte) (int, []*os.File, error) {
 	oob := make([]byte, unix.CmsgSpace(Max*4))
 	n, oobn, flags, _, err := c.ReadMsgUnix(p, oob)
+	if errors.Is(err, io.EOF) { // net wraps it for ReadMsgUnix, and not for Read
+		return n, nil, io.EOF
+	}
 	if err != nil {
 		return n, nil, err
 	}
@@ -99,7 +103,7 @@ func Read(c *net.UnixConn, p []byte) (int, []*os.File, error) {
 	if err != nil {
 		return n, nil, err
 	}
-	return n, files, readErr(n, len(p), nil)
+	return n, files, nil
 }
 
 func parse(oob []byte) ([]*os.File, error) {

@@ -28,5 +28,5 @@ func Write(c *net.UnixConn, p []byte, files []*os.File) (int, error) {
 // Read reads into p; on this system no files ever come with it.
 func Read(c *net.UnixConn, p []byte) (int, []*os.File, error) {
 	n, err := c.Read(p)
-	return n, nil, readErr(n, len(p), err)
+	return n, nil, err
 }
