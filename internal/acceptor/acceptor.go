@@ -103,6 +103,9 @@ func (a *Acceptor) Addr() net.Addr { return a.cfg.Raw.Addr() }
 // Address implements transport.Listener.
 func (a *Acceptor) Address() endpoint.Address { return a.cfg.Address }
 
+// Counters are the listener's statistics, never nil.
+func (a *Acceptor) Counters() *endpoint.Counters { return a.cfg.Counters }
+
 // Close stops accepting, ends handshakes under way, closes connections that
 // nobody has taken, and waits for all of it. It is idempotent.
 func (a *Acceptor) Close() error {

@@ -44,6 +44,9 @@ func Listen(ctx context.Context, addr endpoint.Address, cfg transport.ListenConf
 	if err != nil {
 		return nil, errors.Join(err, claim.Close())
 	}
+	if err := claim.Bound(); err != nil {
+		return nil, errors.Join(err, raw.Close(), claim.Close())
+	}
 	return listen(raw, addr, claim.Counters(), claim.Close, cfg), nil
 }
 
