@@ -3,6 +3,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -77,4 +78,13 @@ func (ms Mistakes) Error() string {
 		lines[i] = m.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// MistakesOf returns the mistakes that an error of New holds, nil for others.
+func MistakesOf(err error) Mistakes {
+	var ms Mistakes
+	if errors.As(err, &ms) {
+		return ms
+	}
+	return nil
 }
