@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package transporttest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/parley-ipc/parley/transport"
+)
+
+// kill kills the peer at random instants of a transfer, or while nothing
+// moves, and wants the survivor to notice, and nothing to be left behind.
+// The dialer and the listener are killed in turn: the child is either.
+func kill(t *testing.T, b Backend) {
+	seed := uint64(fromEnv(t, "PARLEY_SEED", int(rand.Uint32())))
+	rounds := fromEnv(t, "PARLEY_KILLS", 10)
+	t.Logf("%d kills a side; PARLEY_SEED=%d repeats them", rounds, seed)
+	for i, s := range sides(b) {
+		t.Run(s.name, func(t *testing.T) {
+			k := &killer{b: b, s: s, rng: rand.New(rand.NewPCG(seed, uint64(i)))}
+			if !b.spawns() {
+				k.addr = b.Address(t)
+			}
+			k.round(t, -1) // what is set up once in a process is set up here
+			before := takeInventory()
+			for n := range rounds {
+				if !k.round(t, n) {
+					break
+				}
+			}
+			before.compare(t)
+			k.nameIsFree(t)
+			t.Logf("noticed at most %v after the kill", k.slowest)
+		})
+	}
+}
+
+// fromEnv reads a number from the environment.
+func fromEnv(t testing.TB, name string, otherwise int) int {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		t.Fatalf("%s=%q is not a number", name, s)
+	}
+	return n
+}
+
+type killer struct {
+	b       Backend
+	s       side
+	rng     *rand.Rand
+	addr    string        // the same in every round: the dead one's name is taken over at once
+	slowest time.Duration // from the kill to the survivor's last error
+}
+
+func (k *killer) round(t *testing.T, n int) bool {
+	idle, amount := k.rng.IntN(4) == 0, k.rng.Uint64N(3<<20)
+	return t.Run(fmt.Sprintf("round%d", n), func(t *testing.T) {
+		verb := "churn"
+		if idle {
+			verb, amount = "hold", 0
+		}
+		l := k.s.open(t, k.b, k.addr, verb)
+		k.addr = l.addr
+		took := killDuring(t, l, idle, amount, k.b.DeathIsError)
+		k.slowest = max(k.slowest, took)
+		closeNow(t, l.near)
+	})
+}
+
+// killDuring kills once amount bytes have arrived, and returns how long the
+// near side's Read and Write took to notice.
+func killDuring(t *testing.T, l *link, idle bool, amount uint64, deathIsError bool) time.Duration {
+	enough := make(chan struct{})
+	read, wrote := make(chan error, 1), make(chan error, 1)
+	go func() {
+		reached := false
+		_, err := readPattern(l.near, func(total uint64) {
+			if !reached && total >= amount {
+				reached = true
+				close(enough)
+			}
+		})
+		read <- err
+	}()
+	go func() {
+		if idle {
+			wrote <- errors.New("nothing to write")
+			return
+		}
+		wrote <- writePattern(l.near)
+	}()
+	if !idle {
+		wait(t, "the transfer", enough)
+	}
+	killed := time.Now()
+	bound(t, l.near)
+	l.kill()
+	noticed(t, "Read", <-read, deathIsError)
+	noticed(t, "Write", <-wrote, true)
+	return time.Since(killed)
+}
+
+func noticed(t *testing.T, what string, err error, notEOF bool) {
+	t.Helper()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		t.Errorf("%s did not notice within %v that its peer was killed", what, limit)
+	case strings.Contains(err.Error(), "corrupt"):
+		t.Errorf("%s: %v", what, err)
+	case notEOF && err == io.EOF: //nolint:errorlint // io.ErrUnexpectedEOF is right
+		t.Errorf("%s took a killed peer for an orderly end", what)
+	}
+}
+
+func wait(t *testing.T, what string, done <-chan struct{}) {
+	t.Helper()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		t.Fatalf("%s took more than %v", what, limit)
+	}
+}
+
+// nameIsFree: what the dead left behind does not keep us from listening.
+func (k *killer) nameIsFree(t *testing.T) {
+	if k.addr == "" {
+		return
+	}
+	l := listenOn(t, k.b, k.addr, transport.ListenConfig{})
+	pingPong(t, k.b, l)
+}
