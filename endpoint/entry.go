@@ -25,7 +25,8 @@ import (
 //	  32 16  boot id
 //	  48 16  scheme, padded with zeros
 //	  64     64 counters of 8 bytes each
-//	 576     zeros
+//	 576  4  flags: 1 = the socket was bound by somebody else and stays
+//	 580     zeros
 //	1024  2  length, then the address (at most 1022 bytes)
 //	2048  2  length, then the path of the executable (at most 1022 bytes)
 //	3072     zeros
@@ -43,10 +44,13 @@ const (
 	offScheme   = 48
 	offCounters = 64
 	maxCounters = 64
+	offFlags    = 576
 	offAddress  = 1024
 	offExe      = 2048
 	maxText     = 1022
 )
+
+const flagInherited = 1 << 0
 
 // The bytes that are locked: the first by the owner while it lives, the second
 // by whoever is making or removing the entry. Nobody but an owner ever locks
@@ -60,6 +64,7 @@ const (
 type entry struct {
 	started    time.Time
 	pid, uid   uint32
+	flags      uint32
 	boot       [16]byte
 	scheme     Scheme
 	address    string
@@ -78,6 +83,7 @@ func (e *entry) encode() []byte {
 	ne.PutUint32(b[offUID:], e.uid)
 	copy(b[offBoot:], e.boot[:])
 	copy(b[offScheme:offCounters], e.scheme)
+	ne.PutUint32(b[offFlags:], e.flags)
 	putText(b[offAddress:], e.address)
 	putText(b[offExe:], e.executable)
 	return b
@@ -105,6 +111,7 @@ func decodeEntry(b []byte) (*entry, error) {
 		started: time.Unix(0, int64(ne.Uint64(b[offStarted:]))),
 		pid:     ne.Uint32(b[offPID:]),
 		uid:     ne.Uint32(b[offUID:]),
+		flags:   ne.Uint32(b[offFlags:]),
 		boot:    [16]byte(b[offBoot:]),
 		scheme:  Scheme(bytes.TrimRight(b[offScheme:offCounters], "\x00")),
 	}

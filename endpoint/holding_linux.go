@@ -82,7 +82,7 @@ func (c *Claim) settle(h *holding) error {
 			return err
 		}
 	}
-	if err := h.fill(); err != nil {
+	if err := h.fill(c.bound); err != nil {
 		return err
 	}
 	h.refer()
@@ -115,13 +115,16 @@ func (p place) ownedBy(f *os.File, err error) error {
 
 // fill writes the entry and maps it. The blocks are reserved first, so that
 // no later store can find the disk full.
-func (h *holding) fill() error {
+func (h *holding) fill(inherited bool) error {
 	if err := h.reserve(); err != nil {
 		return h.place.failed(err)
 	}
 	e := entry{
 		started: time.Now(), pid: uint32(os.Getpid()), uid: uint32(os.Geteuid()), boot: bootID(),
 		scheme: h.place.addr.Scheme, address: h.place.addr.String(), executable: executable(),
+	}
+	if inherited {
+		e.flags |= flagInherited
 	}
 	_, err := h.file.WriteAt(e.encode(), 0)
 	if err == nil {

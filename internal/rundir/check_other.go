@@ -12,8 +12,8 @@ import (
 
 func ownUID() uint32 { return 0 }
 
-// check knows no owners here: the temporary directory is the user's own.
-func (d Dir) check() error {
+// Check knows no owners here: the temporary directory is the user's own.
+func (d Dir) Check() error {
 	_, err := os.Stat(d.Path)
 	return fault.Wrap("runtime directory", d.Path, err)
 }

@@ -14,9 +14,9 @@ import (
 
 func ownUID() uint32 { return uint32(os.Geteuid()) }
 
-// check refuses d unless it is a directory of d.UID reached through no
+// Check refuses d unless it is a directory of d.UID reached through no
 // symlink, which nobody else can write to.
-func (d Dir) check() error {
+func (d Dir) Check() error {
 	if link := d.symlink(); link != "" {
 		real, err := filepath.EvalSymlinks(link)
 		if err != nil {

@@ -60,7 +60,7 @@ func (l Locator) Own() (Dir, error) {
 	if err != nil {
 		return d, err
 	}
-	return d, d.check()
+	return d, d.Check()
 }
 
 // Of returns another user's runtime directory, checked, like Own. The
@@ -70,7 +70,7 @@ func (l Locator) Of(uid uint32) (Dir, error) {
 		return l.Own()
 	}
 	d := l.of(uid)
-	return d, d.check()
+	return d, d.Check()
 }
 
 // Ensure returns our own runtime directory and makes it if need be.
@@ -89,7 +89,7 @@ func (l Locator) Ensure() (Dir, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return d, d.makeError(parent, err)
 	}
-	if err := d.check(); err != nil {
+	if err := d.Check(); err != nil {
 		return d, err
 	}
 	return d, d.repairMode()
