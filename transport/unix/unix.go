@@ -50,10 +50,15 @@ func Listen(ctx context.Context, addr endpoint.Address, cfg transport.ListenConf
 	return listen(raw, addr, claim.Counters(), claim.Close, cfg), nil
 }
 
-// ListenOn listens on a socket that somebody else bound, such as the service
-// manager that started us. It is not entered in the registry.
-func ListenOn(raw net.Listener, addr endpoint.Address, cfg transport.ListenConfig) transport.Listener {
-	return listen(raw, addr, new(endpoint.Counters), nil, cfg)
+// ListenOn listens on a socket that somebody else bound at addr, such as the
+// service manager that started us. It becomes raw's owner, but never removes
+// the socket's file.
+func ListenOn(ctx context.Context, raw net.Listener, addr endpoint.Address, cfg transport.ListenConfig) (transport.Listener, error) {
+	claim, err := endpoint.AcquireBound(ctx, addr)
+	if err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	return listen(raw, addr, claim.Counters(), claim.Close, cfg), nil
 }
 
 func listen(raw net.Listener, addr endpoint.Address, counters *endpoint.Counters, release func() error, cfg transport.ListenConfig) transport.Listener {
