@@ -19,6 +19,20 @@ type compiled struct {
 	position string
 }
 
+// binds reports whether the rule concerns id. A deny binds the owner only if
+// it names its uid or user (docs/decisions/0002-policy-deny-and-owner.md).
+func (c *compiled) binds(id *auth.Identity, owner, anonymous bool) bool {
+	switch {
+	case anonymous:
+		return c.who.anonymous || c.deny && c.who.all
+	case c.deny && owner:
+		return c.who.hasUID(id)
+	case c.deny:
+		return c.who.denies(id)
+	}
+	return c.who.allows(id)
+}
+
 var actions = auth.Actions()
 
 // compileRule returns the compiled rule, of which only the right entries are

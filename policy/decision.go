@@ -15,7 +15,7 @@ type Decision struct {
 // Explain decides as Authorize does and says why.
 func (p *Policy) Explain(id auth.Identity, action auth.Action, resource string) Decision {
 	n, allowed := p.decide(&id, action, resource)
-	d := Decision{Allowed: allowed, Reason: p.reason(&id, n, action, resource)}
+	d := Decision{Allowed: allowed, Reason: p.reason(id.String(), n, action, resource)}
 	if n >= 0 {
 		d.Rule, d.Position = n+1, p.rules[n].position
 	}

@@ -152,7 +152,7 @@ type matcher struct {
 func (m *matcher) start(steps []step) {
 	m.at[0] = true
 	for i, s := range steps { // wildcards match nothing, too
-		m.at[i+1] = m.at[i] && s.kind >= run
+		m.at[i+1] = m.at[i] && s.wild()
 	}
 }
 
@@ -165,7 +165,7 @@ func (m *matcher) feed(steps []step, in step, sep rune) bool {
 	for i, s := range steps {
 		old := m.at[i+1]
 		took := s.takes(in, sep)
-		if s.kind >= run {
+		if s.wild() {
 			m.at[i+1] = took && old || m.at[i]
 		} else {
 			m.at[i+1] = took && before

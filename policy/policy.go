@@ -70,7 +70,7 @@ func (p *Policy) Authorize(_ context.Context, id auth.Identity, action auth.Acti
 	if allowed {
 		return nil
 	}
-	return fault.New(fault.Denied, string(action), resource, errors.New(p.reason(&id, n, action, resource)))
+	return fault.New(fault.Denied, string(action), resource, errors.New(p.reason(id.String(), n, action, resource)))
 }
 
 // Verdicts of decide beside the index of a rule.
@@ -100,22 +100,20 @@ func (p *Policy) decide(id *auth.Identity, action auth.Action, resource string) 
 		return badKind, false
 	}
 	allow := noRule
+	anonymous := id.Anonymous()
 	want := uint32(1)<<(16+kind) | uint32(1)<<i
-	for n := range p.Len() {
-		if p.scan[n]&want != want {
+	for n, bits := range p.bits() {
+		if bits&want != want {
 			continue
 		}
 		r := &p.rules[n]
-		switch {
-		case !r.deny && (owner || allow >= 0 || !r.who.allows(id)):
-		case r.deny && owner && !r.who.hasUID(id):
-		case r.deny && !r.who.denies(id):
-		case !r.on.has(kind, body):
-		case r.deny:
-			return n, false
-		default:
-			allow = n
+		if !r.deny && (owner || allow >= 0) || !r.on.has(kind, body) || !r.binds(id, owner, anonymous) {
+			continue
 		}
+		if r.deny {
+			return n, false
+		}
+		allow = n
 	}
 	if owner {
 		return byOwner, true
@@ -123,8 +121,15 @@ func (p *Policy) decide(id *auth.Identity, action auth.Action, resource string) 
 	return allow, allow >= 0
 }
 
+func (p *Policy) bits() []uint32 {
+	if p == nil {
+		return nil
+	}
+	return p.scan
+}
+
 // reason tells in words what decide returned.
-func (p *Policy) reason(id *auth.Identity, n int, action auth.Action, resource string) string {
+func (p *Policy) reason(id string, n int, action auth.Action, resource string) string {
 	switch n {
 	case noRule:
 		return fmt.Sprintf("%s: no rule allows", id)

@@ -71,7 +71,11 @@ func checkBody(kind, body string) error {
 // of e.
 func (e *everything) has(kind int, body string) bool {
 	for i := range e.targets {
-		if t := &e.targets[i]; (t.kind == kind || t.kind < 0) && t.glob.match(body) {
+		t := &e.targets[i]
+		if t.kind != kind && t.kind >= 0 || !strings.HasPrefix(body, t.glob.prefix) {
+			continue // most rules end here
+		}
+		if t.glob.match(body) {
 			return true
 		}
 	}

@@ -93,10 +93,9 @@ func (e *everyone) addName(s string) error {
 
 // allows reads the list narrowly: an identity is what it is known by. A name
 // from a certificate or a token stands alone, whatever uid stands beside it.
+// The identity is not anonymous.
 func (e *everyone) allows(id *auth.Identity) bool {
 	switch {
-	case id.Anonymous():
-		return e.anonymous
 	case e.all:
 		return true
 	case id.Name != "":
@@ -105,11 +104,9 @@ func (e *everyone) allows(id *auth.Identity) bool {
 	return e.hasUID(id) || groupsKnown(id) && e.hasGroup(id)
 }
 
-// denies reads the list widely: whatever is known of the identity counts.
+// denies reads the list widely: whatever is known of the identity counts. The
+// identity is not anonymous.
 func (e *everyone) denies(id *auth.Identity) bool {
-	if id.Anonymous() {
-		return e.all || e.anonymous
-	}
 	return e.all || e.hasUID(id) || e.hasGroup(id) || e.hasName(id.Name)
 }
 
