@@ -19,7 +19,10 @@ var dependencies = []struct {
 	modules []string
 	why     string
 }{
-	{"transport/transporttest", []string{"golang.org/x/net", "go.uber.org/goleak", "golang.org/x/sys"}, "nettest and goleak; only tests import the suite"},
+	{"transport/transporttest", []string{
+		"golang.org/x/net", "golang.org/x/text", "go.uber.org/goleak", "golang.org/x/sys",
+		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
+	}, "nettest, goleak, and grpc-go as a user; only tests import the suite"},
 	{"policy/file", []string{"go.yaml.in/yaml/v3", "github.com/fsnotify/fsnotify", "golang.org/x/sys"}, "the file's format and its reload; policy itself stays without"},
 }
 

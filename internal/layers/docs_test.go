@@ -3,12 +3,14 @@
 package layers
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/token"
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -77,7 +79,7 @@ func constants(g *ast.GenDecl) []string {
 var (
 	// proof is a test as STATUS.md cites it: `package: TestName`, the package
 	// as a directory of the module ("parley" is its root).
-	proof = regexp.MustCompile("`([a-z0-9/]+): ((?:Test|Fuzz|Example|Benchmark)\\w*)(?:/[^`]*)?`")
+	proof = regexp.MustCompile("`([a-z0-9/]+): ((?:Test|Fuzz|Example|Benchmark)\\w*)(?:/([^`/]*))?[^`]*`")
 	// script is a testscript, a benchmark program or a document, by its path.
 	script = regexp.MustCompile("`((?:cmd|bench|docs|examples|\\.ci|transport|internal)/[^` ]+\\.(?:txtar|go|md|yml)|Makefile)`")
 	row    = regexp.MustCompile(`(?m)^\| (.+) \| (.+) \|$`)
@@ -106,8 +108,8 @@ func statusIsTrue(tr *tree) []string {
 			if p[1] != "parley" {
 				dir = p[1]
 			}
-			if !slices.Contains(tests[dir], p[2]) {
-				bad = append(bad, fmt.Sprintf("docs/STATUS.md: %s has no %s", p[1], p[2]))
+			if !slices.Contains(tests[dir], p[2]) || p[3] != "" && !tr.says(dir, p[3]) {
+				bad = append(bad, fmt.Sprintf("docs/STATUS.md: %s has no %s", p[1], strings.TrimSuffix(p[2]+"/"+p[3], "/")))
 			}
 		}
 		for _, s := range scripts {
@@ -117,6 +119,15 @@ func statusIsTrue(tr *tree) []string {
 		}
 	}
 	return bad
+}
+
+// says reports whether a test of dir, or the suite of transports, has the
+// subtest's name as a string.
+func (tr *tree) says(dir, name string) bool {
+	literal := []byte(strconv.Quote(name))
+	return slices.ContainsFunc(tr.goFiles(), func(f file) bool {
+		return (f.dir() == dir && f.isTest() || f.dir() == "transport/transporttest") && bytes.Contains(f.text, literal)
+	})
 }
 
 // tests returns the names of the test functions of each directory, nested

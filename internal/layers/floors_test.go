@@ -23,8 +23,8 @@ var floors = [][]string{
 	{"primitive/ring", "primitive/broadcast", "primitive/cell", "primitive/procsync"},
 
 	{"internal/rundir"},
-	{"endpoint", "policy"},
-	{"policy/file", "auth/token", "auth/tlsfile"},
+	{"endpoint", "policy", "auth/*"},
+	{"policy/file"},
 
 	// The contract of a connection, and mechanism that backends share.
 	{"transport"},

@@ -44,6 +44,7 @@ var rules = []struct {
 	{"errors-listed", errorsListed, []string{"no section `Denied`"}},
 	{"status-is-true", statusIsTrue, []string{
 		"fault has no TestGone",
+		"fault has no TestUp/nowhere",
 		"has neither a proof",
 		"there is no file cmd/parley/testdata/gone.txtar",
 	}},
