@@ -165,7 +165,9 @@ func parseExec(rest string) (Address, error) {
 	if err != nil {
 		return Address{}, err
 	}
-	args[0] = prog
+	if args[0] = prog; prog == "" {
+		return Address{}, errors.New("no program before the '?': write exec:PROGRAM ARGS")
+	}
 	return Address{Scheme: Exec, Args: args, Query: query}, nil
 }
 
@@ -179,6 +181,9 @@ func cutQuery(scheme Scheme, s string) (string, map[string]string, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return "", nil, fmt.Errorf("the part after '?' is malformed: %w", err)
+	}
+	if len(values) == 0 {
+		return body, nil, nil
 	}
 	query := make(map[string]string, len(values))
 	for key, vs := range values {

@@ -12,16 +12,10 @@ import (
 	"testing"
 
 	"github.com/parley-ipc/parley/fault"
-	"github.com/parley-ipc/parley/internal/rundir"
 )
 
 // testNames finds names in a private runtime directory under dir.
-func testNames(dir string) names {
-	return names{dirs: rundir.Locator{
-		Shared: filepath.Join(dir, "none"), Users: filepath.Join(dir, "none"), Temp: dir,
-		Getenv: func(string) string { return "" },
-	}}
-}
+func testNames(dir string) names { return namesAt("private:" + dir) }
 
 func acquire(t testing.TB, n names, address string) *Claim {
 	t.Helper()
