@@ -58,9 +58,11 @@ func openError(pid int, err error) error {
 	return e
 }
 
-// FromFD makes a handle of a pidfd that the caller got elsewhere: from
-// starting a child, or from a socket. It owns pidfd from now on, and sets
-// O_NONBLOCK, so the open file description must not be shared with a stranger.
+// FromFD makes a handle of a pidfd that the caller got elsewhere, such as from
+// a socket. It owns pidfd from now on. It sets O_NONBLOCK, so the open file
+// description must be shared with nobody: not with a stranger, who could clear
+// it, nor with os/exec, whose Wait then fails (syscall.SysProcAttr.PidFD gives
+// such a one: use Open for a child).
 func FromFD(pidfd *os.File) (*Process, error) {
 	pid, err := pidOf(pidfd)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/primitive/process"
@@ -20,14 +21,19 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sleeper starts a child that lives until it is killed or the test ends.
-func sleeper(t *testing.T, attr *syscall.SysProcAttr) *exec.Cmd {
+func sleeper(t *testing.T) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("sleep", "1000")
-	cmd.SysProcAttr = attr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if cmd.ProcessState == nil {
+			t.Error("the child could not be reaped")
+		}
+	})
 	return cmd
 }
 
@@ -42,7 +48,7 @@ func open(t *testing.T, pid int) *process.Process {
 }
 
 func TestSignalEndsAndDoneTells(t *testing.T) {
-	cmd := sleeper(t, nil)
+	cmd := sleeper(t)
 	p := open(t, cmd.Process.Pid)
 	if !p.Alive() || p.Pid() != cmd.Process.Pid {
 		t.Fatalf("Alive %v, Pid %d; the child %d lives", p.Alive(), p.Pid(), cmd.Process.Pid)
@@ -73,7 +79,7 @@ func TestSignalEndsAndDoneTells(t *testing.T) {
 }
 
 func TestWaitEndsWithItsContextAndWithClose(t *testing.T) {
-	p := open(t, sleeper(t, nil).Process.Pid)
+	p := open(t, sleeper(t).Process.Pid)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if err := p.Wait(ctx); !errors.Is(err, fault.Timeout) {
@@ -93,8 +99,11 @@ func TestWaitEndsWithItsContextAndWithClose(t *testing.T) {
 }
 
 func TestFromFD(t *testing.T) {
-	pidfd := -1
-	cmd := sleeper(t, &syscall.SysProcAttr{PidFD: &pidfd})
+	cmd := sleeper(t)
+	pidfd, err := unix.PidfdOpen(cmd.Process.Pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	p, err := process.FromFD(os.NewFile(uintptr(pidfd), "pidfd"))
 	if err != nil {
 		t.Fatal(err)

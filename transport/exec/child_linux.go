@@ -31,8 +31,10 @@ type child struct {
 	output []*os.File      // stdout and stderr, our ends; the stream's to read and close
 	told   context.Context // ended by Close: the child ought to end
 	tell   context.CancelFunc
-	reaped chan struct{} // closed last; state is set
-	state  *os.ProcessState
+
+	reaped  chan struct{} // closed last; what follows is set by then
+	state   *os.ProcessState
+	waitErr error
 }
 
 // reap sees the child through to its end.
@@ -50,7 +52,7 @@ func (k *child) reap() {
 		}
 	}
 	_ = unix.Kill(-k.cmd.Process.Pid, unix.SIGKILL) // the leader is ours to reap: the group exists
-	_ = k.cmd.Wait()
+	k.waitErr = k.cmd.Wait()
 	k.state = k.cmd.ProcessState
 }
 
@@ -122,7 +124,10 @@ func (k *child) ending() bool {
 // failure waits for the reaping and returns how the child failed, or nil.
 func (k *child) failure() error {
 	<-k.reaped
-	if k.state == nil || k.state.Success() {
+	switch {
+	case k.state == nil:
+		return k.waitErr
+	case k.state.Success():
 		return nil
 	}
 	return &ExitError{k.state}

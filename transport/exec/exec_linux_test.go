@@ -52,7 +52,7 @@ func TestNetConn(t *testing.T) {
 		t.Run(role, func(t *testing.T) {
 			nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
 				c, far := pair(t, role)
-				return c, far, func() { _ = c.Close(); _ = far.Close() }, nil
+				return c, far, func() { _ = far.Close(); _ = c.Close() }, nil // a relay stuck in a write to far would take the whole grace
 			})
 		})
 		t.Run(role+" reversed", func(t *testing.T) {

@@ -132,14 +132,17 @@ func start(addr endpoint.Address, cfg Config) (*Conn, error) {
 		e.closeAll()
 		return nil, fault.Wrap("dial", addr.String(), err)
 	}
-	pidfd := -1
-	cmd := command(addr, cfg, e, o, &pidfd)
+	cmd := command(addr, cfg, e, o)
 	if err := cmd.Start(); err != nil {
 		e.closeAll()
 		return nil, startError(addr, cfg, err)
 	}
 	e.closeChild()
-	proc, err := process.FromFD(os.NewFile(uintptr(pidfd), "pidfd"))
+	// A pidfd of our own, not SysProcAttr.PidFD: that one is a duplicate of the
+	// one on which os/exec waits, and the O_NONBLOCK that the poller needs
+	// makes waitid answer EAGAIN on both. The number is the child's until we
+	// reap it.
+	proc, err := process.Open(cmd.Process.Pid)
 	if err != nil {
 		e.closeAll()
 		_ = cmd.Process.Kill()
@@ -150,7 +153,7 @@ func start(addr endpoint.Address, cfg Config) (*Conn, error) {
 
 func isFile(w any) bool { _, ok := w.(*os.File); return ok }
 
-func command(addr endpoint.Address, cfg Config, e *ends, o offer, pidfd *int) *osexec.Cmd {
+func command(addr endpoint.Address, cfg Config, e *ends, o offer) *osexec.Cmd {
 	cmd := osexec.Command(addr.Args[0], addr.Args[1:]...)
 	cmd.Dir = cfg.Dir
 	cmd.Env = cfg.Env
@@ -165,7 +168,7 @@ func command(addr endpoint.Address, cfg Config, e *ends, o offer, pidfd *int) *o
 		cmd.Stderr = e.child[2]
 	}
 	cmd.ExtraFiles = []*os.File{e.child[3]} // the first is descriptor 3
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, PidFD: pidfd}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if cfg.UID != nil || cfg.GID != nil {
 		id := identity(cfg, 0)
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: id.UID, Gid: id.GID}

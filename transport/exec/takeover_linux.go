@@ -133,8 +133,7 @@ func (c *Conn) awaitTake(ctx context.Context) error {
 	why := c.offerErr
 	c.mu.Unlock()
 	switch {
-	case !c.kid.proc.Alive():
-		<-c.kid.reaped
+	case c.kid.ending():
 		if failure := c.kid.failure(); failure != nil {
 			why = failure
 		}
