@@ -11,7 +11,7 @@
 //		proctest.Main(m, transporttest.Roles(backend()))
 //	}
 //
-//	func TestConformance(t *testing.T) { transporttest.Run(t, backend()) }
+//	func TestSuite(t *testing.T) { transporttest.Run(t, backend()) }
 //
 // Environment: PARLEY_KILLS is the number of kills on each side (10),
 // PARLEY_SEED repeats a run's kills, PARLEY_CONNS is the number of connections
