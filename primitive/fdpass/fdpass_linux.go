@@ -120,6 +120,10 @@ func parse(oob []byte) ([]*os.File, error) {
 		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SCM_RIGHTS {
 			continue
 		}
+		if len(m.Data)%4 != 0 { // ParseUnixRights would read past the end
+			closeAll(files)
+			return nil, fault.New(fault.Protocol, "receive files", "", errors.New("a control message holds part of a descriptor"))
+		}
 		fds, err := unix.ParseUnixRights(m)
 		if err != nil {
 			closeAll(files)
