@@ -3,6 +3,7 @@
 package file_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -25,7 +26,7 @@ func allow(method string) string {
 }
 
 func may(a auth.Authorizer, method string) bool {
-	return a.Authorize(nil, stranger, auth.Call, "rpc:/"+method) == nil //nolint:staticcheck // a policy looks at no context
+	return a.Authorize(context.Background(), stranger, auth.Call, "rpc:/"+method) == nil
 }
 
 func write(t testing.TB, path, text string) {
@@ -204,5 +205,34 @@ func TestFind(t *testing.T) {
 	}
 	if got, err := find("", "", "relative", dir); got != config || err != nil {
 		t.Errorf("a relative XDG_CONFIG_HOME: got %q, %v", got, err)
+	}
+}
+
+// everybody knows every user and every group.
+type everybody struct{}
+
+func (everybody) UserID(string) (uint32, error)  { return 4001, nil }
+func (everybody) GroupID(string) (uint32, error) { return 4001, nil }
+
+// TestGuide loads the example of the guide.
+func TestGuide(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "guides", "policy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(guide), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("the guide has no example")
+	}
+	p, err := file.Parse("policy.yaml", []byte(example), policy.Options{Lookup: everybody{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	render := auth.Identity{Method: auth.Kernel, HasUID: true, UID: stranger.UID, Groups: []uint32{4001}}
+	for resource, want := range map[string]bool{"rpc:/orders.v1.Orders/Get": true, "rpc:/orders.v1.Orders/Delete": false} {
+		if d := p.Explain(render, auth.Call, resource); d.Allowed != want || d.Rule == 0 {
+			t.Errorf("%s: %+v", resource, d)
+		}
 	}
 }
