@@ -112,39 +112,58 @@ func roleRace(p *proctest.Self) error {
 	}
 }
 
-// roleChurn NAMES ADDRESS ROUNDS claims a name that is its alone, again and
-// again, each time finding what it left as if it had been killed.
+// roleChurn NAMES ADDRESS claims a name that is its alone, again and again,
+// each time finding what it left as if it had been killed, until its parent
+// says "settle"; then it owns the name until it hears "end".
 func roleChurn(p *proctest.Self) error {
 	n := namesAt(p.Args[0])
-	rounds, err := strconv.Atoi(p.Args[2])
-	if err != nil {
-		return err
-	}
-	for i := range rounds {
-		c, err := take(n, p.Args[1])
+	settle := make(chan struct{})
+	go func() { // ends with the process
+		_, _ = p.Hear()
+		close(settle)
+	}()
+	for i := 0; ; i++ {
+		c, ln, err := churn(n, p.Args[1])
 		if err != nil {
 			return fmt.Errorf("round %d: %w", i, err)
 		}
-		ln, err := listen(c)
-		if err != nil {
-			return fmt.Errorf("round %d: %w", i, err)
-		}
-		conn, err := net.Dial("unix", c.Path())
-		if err != nil {
-			return fmt.Errorf("round %d: the socket of a live owner has gone: %w", i, err)
-		}
-		_ = conn.Close()
-		if !sameFile(c.keep.file, c.keep.place.entry) {
-			return fmt.Errorf("round %d: the entry of a live owner has gone", i)
-		}
-		if i == rounds-1 {
+		select {
+		case <-settle:
 			p.Say("live")
 			_, _ = p.Hear()
+			return stillThere(c)
+		default:
 		}
 		_ = ln.Close()
 		abandon(c)
+		if _, err := n.list(context.Background(), ListOptions{}); err != nil { // gives cleaners a chance
+			return err
+		}
 	}
-	return nil
+}
+
+func churn(n names, address string) (*Claim, net.Listener, error) {
+	c, err := take(n, address)
+	if err != nil {
+		return nil, nil, err
+	}
+	ln, err := listen(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, ln, stillThere(c)
+}
+
+// stillThere wants the socket and the entry of a living owner.
+func stillThere(c *Claim) error {
+	conn, err := net.Dial("unix", c.Path())
+	if err != nil {
+		return fmt.Errorf("the socket of a live owner has gone: %w", err)
+	}
+	if !sameFile(c.keep.file, c.keep.place.entry) {
+		return errors.New("the entry of a live owner has gone")
+	}
+	return conn.Close()
 }
 
 // abandon leaves everything of c where it is, as the kernel does at a kill.

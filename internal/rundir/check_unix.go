@@ -26,7 +26,11 @@ func (d Dir) Check() error {
 	}
 	st, err := d.stat()
 	if err != nil {
-		return fault.New(fault.KindOf(err), "runtime directory", d.Path, err)
+		e := fault.New(fault.KindOf(err), "runtime directory", d.Path, err)
+		if e.Kind == fault.Exhausted {
+			e.Hint = "the descriptor table is full: raise `ulimit -n` or close connections"
+		}
+		return e
 	}
 	if owner := st.Uid; owner != d.UID {
 		return d.denied("it belongs to uid %d, not to uid %d", owner, d.UID).WithHint("have its owner remove it, or set PARLEY_RUNTIME_DIR to a directory of your own")
