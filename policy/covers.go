@@ -4,21 +4,21 @@ package policy
 
 import "slices"
 
-// covers reports that whatever r decides, o would decide too. It may miss a
+// covers reports that whatever o decides, c would decide too. It may miss a
 // case, but never claims one that is not.
-func (o *compiled) covers(r *compiled) bool {
-	return r.may&^o.may == 0 && o.coversWho(r) && o.on.covers(&r.on)
+func (c *compiled) covers(o *compiled) bool {
+	return o.may&^c.may == 0 && c.coversWho(o) && c.on.covers(&o.on)
 }
 
-func (o *compiled) coversWho(r *compiled) bool {
-	a, b := &o.who, &r.who
+func (c *compiled) coversWho(o *compiled) bool {
+	a, b := &c.who, &o.who
 	switch {
 	case b.all && !a.all:
 		return false
-	case b.anonymous && !a.anonymous && !(o.deny && a.all):
+	case b.anonymous && !a.anonymous && !(c.deny && a.all):
 		return false
 	// "*" does not deny the owner, and a uid may be the owner's.
-	case (!a.all || o.deny && r.deny) && !subset(b.uids, a.uids):
+	case (!a.all || c.deny && o.deny) && !subset(b.uids, a.uids):
 		return false
 	case a.all:
 		return true

@@ -29,7 +29,7 @@ func Find(flag string) (string, error) {
 			continue
 		}
 		if _, err := os.Stat(named.path); err != nil {
-			return "", fault.New(fault.KindOf(err), "policy", named.path, errors.Unwrap(err)).WithHint("named by " + named.by)
+			return "", fault.New(fault.KindOf(err), "policy", named.path, cause(err)).WithHint("named by " + named.by)
 		}
 		return named.path, nil
 	}
@@ -39,7 +39,7 @@ func Find(flag string) (string, error) {
 		case err == nil:
 			return path, nil
 		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
-			return "", fault.Wrap("policy", path, errors.Unwrap(err))
+			return "", fault.Wrap("policy", path, cause(err))
 		}
 	}
 	return "", nil

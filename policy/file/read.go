@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/parley-ipc/parley/fault"
@@ -30,7 +31,7 @@ func Load(path string, o policy.Options) (*policy.Policy, error) {
 func read(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, openFlags, 0)
 	if err != nil {
-		return nil, fault.Wrap("policy", path, errors.Unwrap(err))
+		return nil, fault.Wrap("policy", path, cause(err))
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
@@ -52,4 +53,13 @@ func read(path string) ([]byte, error) {
 			WithHint("name groups or use globs instead of many single rules")
 	}
 	return text, nil
+}
+
+// cause strips the operation and the path that an *fs.PathError repeats.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
 }

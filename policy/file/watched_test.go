@@ -216,8 +216,7 @@ func TestReloadAfterTheDirectoryWasReplaced(t *testing.T) {
 	w.allowing("b")
 }
 
-// TestPollFindsWhatNoEventTold has no events: the file is reached by a way
-// that was not there when the watch was set.
+// TestPollFindsWhatNoEventTold lets no event lead to a look within the hour.
 func TestPollFindsWhatNoEventTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policy.yaml")
 	write(t, path, allow("a"))
