@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package shm
+
+import (
+	"errors"
+
+	"github.com/parley-ipc/parley/fault"
+)
+
+var errLinuxOnly = fault.New(fault.Unsupported, "share memory", "", errors.New("sealed memory files need Linux"))
+
+func create(string, int) (*Segment, error) { return nil, errLinuxOnly }
+
+func receive(int, int) (*Segment, error) { return nil, errLinuxOnly }
+
+func (s *Segment) seal() error { return errLinuxOnly }
+
+func (s *Segment) mapTwice(int, bool) (*Mapping, error) { return nil, errLinuxOnly }
+
+func unmap([]byte) error { return nil }
+
+func closeFD(int) error { return nil }

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/wake"
+	"github.com/parley-ipc/parley/transport"
+)
+
+// Spin says whether a side that waits may burn its processor before it sleeps.
+type Spin = wake.Mode
+
+// The values of Spin.
+const (
+	Auto   = wake.Auto   // while it has lately paid, and the machine has room for it
+	Off    = wake.Off    // never
+	Always = wake.Always // and never sleep: for processors of one's own
+)
+
+// safetyTime is how long a sleeper sleeps at most before it looks for itself.
+const safetyTime = 5 * time.Second
+
+// Options are what both ends may choose. The zero value works.
+type Options struct {
+	// RingSize is the capacity of the ring that this side writes, in bytes: a
+	// power of two from MinRingSize to MaxRingSize. Default DefaultRingSize.
+	RingSize int
+
+	// Spin says how this side waits. Default Auto.
+	Spin Spin
+
+	// Trusted allows Peek: reading the peer's bytes where the peer can still
+	// change them. It is for two halves of one program, not for one user's
+	// processes in general.
+	Trusted bool
+
+	// Budget bounds the ring memory that this side attaches. Default the
+	// process's own, DefaultBudget. Beyond it a connection works on its socket.
+	Budget *Budget
+
+	// Counters, if set, counts what happens on this connection; a listener
+	// uses its own. Default: counted for the connection alone.
+	Counters *endpoint.Counters
+
+	start  uint64        // where our positions start; tests start near overflow
+	safety time.Duration // in place of safetyTime
+}
+
+// DialConfig is what Dial and NewConn understand. The zero value works.
+type DialConfig struct {
+	transport.DialConfig
+	Options
+}
+
+// ListenConfig is what Listen understands. The zero value works.
+type ListenConfig struct {
+	transport.ListenConfig
+	Options
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.RingSize == 0 {
+		o.RingSize = max(DefaultRingSize, headSize())
+	}
+	if o.RingSize < 0 || !goodRing(uint64(o.RingSize)) {
+		return o, fault.New(fault.Invalid, "configure shm", "", fmt.Errorf("a ring of %d bytes", o.RingSize)).
+			WithHint(fmt.Sprintf("choose a power of two from %d to %d", max(MinRingSize, headSize()), MaxRingSize))
+	}
+	if o.Budget == nil {
+		o.Budget = DefaultBudget
+	}
+	if o.Counters == nil {
+		o.Counters = new(endpoint.Counters)
+	}
+	if o.safety == 0 {
+		o.safety = safetyTime
+	}
+	return o, nil
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/fault"
+)
+
+// handshake is one side's course through it. Its waits end with the socket's
+// deadline, which the caller sets.
+type handshake struct {
+	sock *net.UnixConn
+	id   auth.Identity
+	opts Options
+}
+
+// client offers our segment and learns what the server makes of it. The rings
+// are nil if the two agreed on the socket.
+func (h *handshake) client() (*rings, error) {
+	r, err := h.prepare()
+	if err != nil {
+		return nil, err
+	}
+	defer r.abandon()
+	if err := h.say(r.hello(statusRings), r.offer()); err != nil {
+		if _, e := h.hear(); fault.KindOf(e) == fault.Denied {
+			return nil, e // the answer was there before our hello
+		}
+		return nil, err
+	}
+	answer, err := h.hear()
+	if err != nil {
+		return nil, err
+	}
+	defer answer.close()
+	ready := false
+	if answer.status == statusRings {
+		if r.own == nil {
+			return nil, fault.New(fault.Protocol, "handshake", "", errors.New("the peer answered with rings, and we offered none"))
+		}
+		if ready, err = r.attach(answer); err != nil {
+			return nil, err
+		}
+	}
+	if !ready {
+		_, err := h.sock.Write([]byte{confirmSocket})
+		return nil, err
+	}
+	if _, err := h.sock.Write([]byte{confirmRings}); err != nil {
+		return nil, err
+	}
+	return r.keep(), nil
+}
+
+// server hears the client's hello and answers. Policy has been asked before.
+func (h *handshake) server() (*rings, error) {
+	offer, err := h.hear()
+	if err != nil {
+		h.refuse(err)
+		return nil, err
+	}
+	defer offer.close()
+	r, err := h.prepare()
+	if err != nil {
+		return nil, err
+	}
+	defer r.abandon()
+	ready, err := r.attach(offer)
+	if err != nil {
+		h.refuse(err)
+		return nil, err
+	}
+	st := statusRings
+	if !ready {
+		st = statusSocket
+		r.abandon()
+	}
+	if err := h.say(r.hello(st), r.offer()); err != nil {
+		return nil, err
+	}
+	confirm, fds, err := h.exactly(1)
+	closeAll(fds)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(fds) > 0:
+		return nil, fault.New(fault.Protocol, "handshake", "", errLooseFile)
+	case confirm[0] == confirmSocket:
+		return nil, nil
+	case confirm[0] == confirmRings && ready:
+		return r.keep(), nil
+	}
+	return nil, fault.New(fault.Protocol, "handshake", "", fmt.Errorf("the peer confirmed with %#x", confirm[0]))
+}
+
+// refuse tells a client why it is turned away, in one word.
+func (h *handshake) refuse(err error) {
+	st := statusBroken
+	var v versionMismatch
+	if errors.As(err, &v) {
+		st = statusVersion
+	}
+	if fault.KindOf(err) == fault.Denied {
+		st = statusDenied
+	}
+	_ = h.say(hello{version: Version, status: st}, nil)
+}
+
+// prepare makes our segment. Without memory for it the rings are empty, which
+// means the socket; an error is something else.
+func (h *handshake) prepare() (*rings, error) {
+	r := &rings{id: h.id, budget: h.opts.Budget}
+	err := r.create(h.opts.RingSize, h.opts.start)
+	if err != nil && fault.KindOf(err) != fault.Exhausted {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (h *handshake) say(m hello, fds []int) error {
+	raw, err := h.sock.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var serr error
+	err = raw.Write(func(fd uintptr) bool {
+		var room bool
+		room, serr = sendFiles(int(fd), m.append(make([]byte, 0, helloSize)), fds)
+		return room
+	})
+	return fault.Wrap("handshake", "", cmp.Or(err, serr))
+}
+
+// heard is the peer's hello and the segment that came with it: fd -1 for none.
+type heard struct {
+	hello
+	fd int
+}
+
+func (h *heard) close() {
+	if h.fd >= 0 {
+		closeAll([]int{h.fd})
+		h.fd = -1
+	}
+}
+
+// hear reads a hello, the prefix first: what follows it depends on the version.
+func (h *handshake) hear() (*heard, error) {
+	prefix, fds, err := h.exactly(prefixSize)
+	if err != nil {
+		return nil, err
+	}
+	rest, m, err := h.hearRest(prefix)
+	fds = append(fds, rest...)
+	want := 0
+	if err == nil && m.ring != 0 {
+		want = 1
+	}
+	if err == nil && len(fds) != want {
+		err = fault.New(fault.Protocol, "handshake", "", fmt.Errorf("%d descriptors came, not %d", len(fds), want))
+	}
+	if err != nil {
+		closeAll(fds)
+		return nil, err
+	}
+	if want == 0 {
+		return &heard{m, -1}, nil
+	}
+	return &heard{m, fds[0]}, nil
+}
+
+func (h *handshake) hearRest(prefix []byte) ([]int, hello, error) {
+	version, st, err := parsePrefix(prefix)
+	if err != nil {
+		return nil, hello{}, err
+	}
+	if err := answerError(st, version); err != nil {
+		return nil, hello{}, err
+	}
+	if version != Version {
+		return nil, hello{}, versionError(version)
+	}
+	rest, fds, err := h.exactly(helloSize - prefixSize)
+	if err != nil {
+		return fds, hello{}, err
+	}
+	m, err := parseHello(append(prefix, rest...))
+	return fds, m, err
+}
+
+// exactly reads n bytes and the few descriptors that may come with them. On
+// error it has closed those.
+func (h *handshake) exactly(n int) ([]byte, []int, error) {
+	raw, err := h.sock.SyscallConn()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, got, fds := make([]byte, n), 0, []int(nil)
+	var oob []byte
+	for got < n {
+		var m int
+		var more []int
+		var rerr error
+		err := raw.Read(func(fd uintptr) bool {
+			m, more, rerr = receive(int(fd), p[got:], &oob)
+			return !errors.Is(rerr, errWouldWait)
+		})
+		fds = append(fds, more...)
+		got += m
+		if err = cmp.Or(err, rerr); err == nil && m == 0 {
+			err = fault.New(fault.PeerDied, "handshake", "", io.ErrUnexpectedEOF)
+		}
+		if err == nil && len(fds) > 1 {
+			err = fault.New(fault.Protocol, "handshake", "", errLooseFile)
+		}
+		if err != nil {
+			closeAll(fds)
+			return nil, nil, fault.Wrap("handshake", "", err)
+		}
+	}
+	return p, fds, nil
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package shm
+
+import (
+	"errors"
+	"os"
+
+	"github.com/parley-ipc/parley/fault"
+)
+
+var (
+	errWouldWait = errors.New("nothing there")
+	errLinuxOnly = fault.New(fault.Unsupported, "connect", "", errors.New("shm:// needs Linux: use unix:// or tcp:// here"))
+)
+
+func receive(int, []byte, *[]byte) (int, []int, error) { return 0, nil, errLinuxOnly }
+
+func parseFDs([]byte, int) ([]int, error) { return nil, nil }
+
+func sendByte(int, byte) error { return errLinuxOnly }
+
+func sendFiles(int, []byte, []int) (bool, error) { return true, errLinuxOnly }
+
+func closeAll([]int) {}
+
+func descriptors([]*os.File) ([]int, error) { return nil, errLinuxOnly }
+
+func isGone(error) bool { return false }

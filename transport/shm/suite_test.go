@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/transport"
+	"github.com/parley-ipc/parley/transport/shm"
+	"github.com/parley-ipc/parley/transport/transporttest"
+)
+
+// backends are the transport as it is, and as it is without memory for rings.
+var backends = []transporttest.Backend{
+	backend("shm", shm.Options{Trusted: true}, true),
+	backend("shm-socket", shm.Options{Budget: &shm.Budget{Max: 1}}, false),
+}
+
+func TestSuite(t *testing.T) {
+	for _, b := range backends {
+		t.Run(b.Name, func(t *testing.T) { transporttest.Run(t, b) })
+	}
+}
+
+func backend(name string, opts shm.Options, lend bool) transporttest.Backend {
+	return transporttest.Backend{
+		Name:    name,
+		Address: func(t testing.TB) string { return "shm://" + filepath.Join(t.TempDir(), "s") },
+		Listen: func(ctx context.Context, addr string, cfg transport.ListenConfig) (transport.Listener, error) {
+			a, err := endpoint.Parse(addr)
+			if err != nil {
+				return nil, err
+			}
+			return shm.Listen(ctx, a, shm.ListenConfig{ListenConfig: cfg, Options: opts})
+		},
+		Dial: func(ctx context.Context, addr string, cfg transport.DialConfig) (transport.Conn, error) {
+			a, err := endpoint.Parse(addr)
+			if err != nil {
+				return nil, err
+			}
+			c, err := shm.Dial(ctx, a, shm.DialConfig{DialConfig: cfg, Options: opts})
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
+		},
+		DialerSees:   kernelSays,
+		ListenerSees: kernelSays,
+		Files:        true,
+		Lend:         lend,
+		DeathIsError: true,
+	}
+}
+
+func kernelSays(p transporttest.Party) auth.Identity {
+	return auth.Identity{Method: auth.Kernel, HasUID: true, UID: p.UID, GID: p.GID, PID: p.PID}
+}
