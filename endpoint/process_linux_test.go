@@ -175,3 +175,51 @@ func TestHalfWrittenEntryIsTakenOver(t *testing.T) {
 		}
 	}
 }
+
+// TestEntryRemovedUnderOurHands: the file that we opened is removed before we
+// get its lock. What we own in the end must be the file at the path.
+func TestEntryRemovedUnderOurHands(t *testing.T) {
+	n := testNames(t.TempDir())
+	abandon(acquire(t, n, "tcp://127.0.0.1:7000"))
+	p := place{entry: filepath.Join(ownDir(t, n), "@tcp-127.0.0.1_7000.ep")}
+	s, err := p.openSlot(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claimed := make(chan *Claim, 1)
+	go func() {
+		c, err := take(n, "tcp://127.0.0.1:7000")
+		if err != nil {
+			t.Error(err)
+		}
+		claimed <- c
+	}()
+	for late := time.Now().Add(10 * time.Second); timesOpen(t, p.entry) < 2; {
+		if time.Now().After(late) {
+			t.Fatal("the other side never opened the entry")
+		}
+	}
+	if err := errors.Join(p.removeEntry(s.file), s.close()); err != nil {
+		t.Fatal(err)
+	}
+	c := <-claimed
+	if c == nil {
+		return
+	}
+	if !sameFile(c.keep.file, p.entry) {
+		t.Error("the claim holds a file that was removed")
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func timesOpen(t *testing.T, path string) (times int) {
+	t.Helper()
+	for _, fd := range files(t, "/proc/self/fd") {
+		if to, err := os.Readlink("/proc/self/fd/" + fd); err == nil && to == path {
+			times++
+		}
+	}
+	return times
+}
