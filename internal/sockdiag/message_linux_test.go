@@ -4,6 +4,7 @@ package sockdiag
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -36,7 +37,7 @@ func TestDecode(t *testing.T) {
 	binary.NativeEndian.PutUint32(refused[0:], uint32(len(refused)))
 	binary.NativeEndian.PutUint16(refused[4:], unix.NLMSG_ERROR)
 	binary.NativeEndian.PutUint32(refused[headerSize:], ^uint32(syscall.ENOENT)+1)
-	if _, err := decode(refused, 5); err != syscall.ENOENT {
+	if _, err := decode(refused, 5); !errors.Is(err, syscall.ENOENT) {
 		t.Errorf("errno answer: %v, want ENOENT", err)
 	}
 }

@@ -16,13 +16,20 @@ import (
 	"github.com/parley-ipc/parley/transport"
 )
 
-// Conn is one TLS connection after its handshake. A Write that met its
-// deadline may have cut a record, so that every later Write fails.
+const (
+	piece         = 16 << 10 // the most plaintext that one record carries
+	halfCloseTime = 5 * time.Second
+)
+
+// Conn is one TLS connection after its handshake.
 type Conn struct {
 	tls      *tls.Conn
+	raw      *rawConn
 	peer     auth.Identity
 	counters *endpoint.Counters // of the listener; nil on the dialling side
 	dialled  string             // the address we dialled; empty on the listening side
+
+	writing sync.Mutex // held by Write and CloseWrite
 
 	closeOnce sync.Once
 	closeErr  error
@@ -62,31 +69,67 @@ func (c *Conn) readError(err error) error {
 	return err
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. Of the bytes that it counts as written when it
+// meets a deadline, the last few may leave with the next Write or CloseWrite.
 func (c *Conn) Write(p []byte) (int, error) {
-	n, err := c.tls.Write(p)
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	n, err := c.write(p)
 	if c.counters != nil {
 		c.counters.BytesOut.Add(uint64(n))
 	}
 	return n, err
 }
 
-// CloseWrite implements transport.Conn by a close_notify.
+// write encrypts a record's worth at a time, so that after a deadline no more
+// than that has been taken from p.
+func (c *Conn) write(p []byte) (n int, err error) {
+	for {
+		if err := c.raw.late(); err != nil {
+			return n, err
+		}
+		m, err := c.tls.Write(p[n:min(len(p), n+piece)])
+		n += m
+		if err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
+
+// CloseWrite implements transport.Conn by a close_notify, behind what a Write
+// that met its deadline left over. It heeds no deadline of the program's, but
+// gives a peer that does not read five seconds, and may be called again.
 func (c *Conn) CloseWrite() error {
-	err := c.tls.CloseWrite()
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	err := c.raw.drain(halfCloseTime)
+	if err == nil {
+		err = c.tls.CloseWrite()
+	}
+	if err == nil {
+		err = c.raw.drain(0) // nothing, if close_notify has left
+	}
+	return unlessGone(err)
+}
+
+// unlessGone drops the error of a last word for which nobody is left.
+func unlessGone(err error) error {
 	if fault.KindOf(err) == fault.PeerDied {
-		return nil // there is nobody left to tell
+		return nil
 	}
 	return err
 }
 
-// Close implements net.Conn: it says close_notify, for which a peer that does
-// not read has five seconds. It is idempotent.
+// Close implements net.Conn. It says close_notify, for which a peer that does
+// not read has a second; a Write under way is cut off instead. It is
+// idempotent.
 func (c *Conn) Close() error {
 	c.closeOnce.Do(func() {
-		c.closeErr = c.tls.Close()
-		if fault.KindOf(c.closeErr) == fault.PeerDied {
-			c.closeErr = nil
+		if c.writing.TryLock() {
+			c.closeErr = unlessGone(c.tls.Close())
+			c.writing.Unlock()
+		} else {
+			c.closeErr = c.raw.Close()
 		}
 		if c.counters != nil {
 			c.counters.Closed.Add(1)
@@ -102,10 +145,12 @@ func (c *Conn) LocalAddr() net.Addr { return c.tls.LocalAddr() }
 func (c *Conn) RemoteAddr() net.Addr { return c.tls.RemoteAddr() }
 
 // SetDeadline implements net.Conn.
-func (c *Conn) SetDeadline(t time.Time) error { return c.tls.SetDeadline(t) }
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
 
 // SetReadDeadline implements net.Conn.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.tls.SetReadDeadline(t) }
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.raw.SetReadDeadline(t) }
 
 // SetWriteDeadline implements net.Conn.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.tls.SetWriteDeadline(t) }
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.raw.setWriteDeadline(t) }

@@ -32,7 +32,8 @@ func Dial(ctx context.Context, addr endpoint.Address, cfg transport.DialConfig, 
 	if err != nil {
 		return nil, err
 	}
-	c := tls.Client(rawConn{sock}, tc.client(addr, m))
+	raw := &rawConn{TCPConn: sock}
+	c := tls.Client(raw, tc.client(addr, m))
 	if err := c.HandshakeContext(ctx); err != nil {
 		_ = sock.Close()
 		return nil, handshakeError(ctx, "dial", addr.String(), err)
@@ -43,7 +44,8 @@ func Dial(ctx context.Context, addr endpoint.Address, cfg transport.DialConfig, 
 		_ = sock.Close()
 		return nil, fault.New(fault.Denied, "dial", addr.String(), err)
 	}
-	return &Conn{tls: c, peer: peer, dialled: addr.String()}, nil
+	raw.soft = true
+	return &Conn{tls: c, raw: raw, peer: peer, dialled: addr.String()}, nil
 }
 
 // Listen listens on a tls:// address; port 0 takes any free one, which the
@@ -110,7 +112,8 @@ func (s *source) accept(ctx context.Context, raw net.Conn, authorize func(auth.I
 	if !ok {
 		return nil, errors.New("not a tcp socket")
 	}
-	c := tls.Server(rawConn{sock}, s.get())
+	secured := &rawConn{TCPConn: sock}
+	c := tls.Server(secured, s.get())
 	if err := c.HandshakeContext(ctx); err != nil {
 		return nil, s.refused(sock, handshakeError(ctx, "handshake", claim.Address.String(), err))
 	}
@@ -118,7 +121,8 @@ func (s *source) accept(ctx context.Context, raw net.Conn, authorize func(auth.I
 	if err != nil {
 		return nil, s.refused(sock, fault.New(fault.Denied, "handshake", claim.Address.String(), err))
 	}
-	conn := &Conn{tls: c, peer: peer}
+	secured.soft = true
+	conn := &Conn{tls: c, raw: secured, peer: peer}
 	if err := authorize(peer); err != nil {
 		return conn, err
 	}
