@@ -6,6 +6,7 @@ package filelock
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -43,7 +44,7 @@ func (l *Lock) flock(how int) error {
 	}
 	var ferr error
 	if err := raw.Control(func(fd uintptr) { ferr = unix.Flock(int(fd), how) }); err != nil {
-		return err
+		return os.ErrClosed // the only way that Control fails
 	}
 	return ferr
 }
