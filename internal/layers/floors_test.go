@@ -23,8 +23,8 @@ var floors = [][]string{
 	{"primitive/ring", "primitive/broadcast", "primitive/cell", "primitive/procsync"},
 
 	{"internal/rundir"},
-	{"endpoint", "policy", "auth/*"},
-	{"policy/file"},
+	{"endpoint", "policy"},
+	{"policy/file", "auth/*"},
 
 	// The contract of a connection, and mechanism that backends share.
 	{"transport"},

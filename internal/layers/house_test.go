@@ -40,6 +40,10 @@ var rules = []struct {
 	{"licensed", licensed, []string{"util/util.go: the first line is not"}},
 	{"exampled", exampled, []string{"fault: no Example"}},
 	{"nobodys-machine", nobodysMachine, []string{"docs/STATUS.md:9: names a path"}},
+	{"links-lead", linksLead, []string{
+		"docs/ARCHITECTURE.md: links to docs/gone.md",
+		"docs/ARCHITECTURE.md: there is no fault/gone.go",
+	}},
 	{"sized", sized, []string{"util/util.go: long has"}},
 	{"errors-listed", errorsListed, []string{"no section `Denied`"}},
 	{"status-is-true", statusIsTrue, []string{
