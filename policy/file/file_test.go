@@ -203,6 +203,12 @@ func TestFind(t *testing.T) {
 	if got, err := find("", "", "", dir); got != config || err != nil {
 		t.Errorf("~/.config: got %q, %v", got, err)
 	}
+	if err := errors.Join(os.Remove(config), os.Symlink("nowhere", config)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := find("", "", "", dir); got != config || err != nil {
+		t.Errorf("a dangling link is passed over for another policy: got %q, %v", got, err)
+	}
 	if got, err := find("", "", "relative", dir); got != config || err != nil {
 		t.Errorf("a relative XDG_CONFIG_HOME: got %q, %v", got, err)
 	}

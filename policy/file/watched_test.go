@@ -169,6 +169,27 @@ func TestReloadOnSymlinkSwap(t *testing.T) {
 	}
 }
 
+// TestReloadOnDirectoryLinkSwap reaches the file through a link to its
+// directory, and puts another directory behind the link.
+func TestReloadOnDirectoryLinkSwap(t *testing.T) {
+	top := t.TempDir()
+	link := filepath.Join(top, "current")
+	release := func(version, text string) {
+		t.Helper()
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "policy.yaml"), text)
+		if err := errors.Join(os.Symlink(dir, link+".new"), os.Rename(link+".new", link)); err != nil {
+			t.Fatal(version, err)
+		}
+	}
+	release("1", allow("a"))
+	w := watch(t, filepath.Join(link, "policy.yaml"))
+	release("2", allow("b"))
+	w.allowing("b")
+	replace(t, filepath.Join(link, "policy.yaml"), allow("c"))
+	w.allowing("c")
+}
+
 // TestReloadBehindALink changes a file elsewhere that path links to, and then
 // the link's own target.
 func TestReloadBehindALink(t *testing.T) {
