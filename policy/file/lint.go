@@ -6,9 +6,9 @@ import "github.com/parley-ipc/parley/policy"
 
 // Report is what Lint found in a file.
 type Report struct {
-	Rules    int      // how many rules the file has
-	Mistakes Mistakes // why it would be refused
-	Warnings Mistakes // what is probably not meant; only if there are no Mistakes
+	Rules    int      `json:"rules"`              // how many rules the file has
+	Mistakes Mistakes `json:"mistakes,omitempty"` // why it would be refused
+	Warnings Mistakes `json:"warnings,omitempty"` // what is probably not meant; only if there are no Mistakes
 }
 
 // Lint reads the file and tells all that is wrong or odd about it. The error

@@ -16,10 +16,11 @@ const maxMistakes = 20
 
 // Mistake is something wrong, or for Lint merely odd, at a place in a file.
 type Mistake struct {
-	File         string
-	Line, Column int    // counted from 1
-	What         string // what is wrong
-	Hint         string // what would be right; may be empty
+	File   string `json:"file"`
+	Line   int    `json:"line"`           // counted from 1
+	Column int    `json:"column"`         // counted from 1
+	What   string `json:"what"`           // what is wrong
+	Hint   string `json:"hint,omitempty"` // what would be right; may be empty
 }
 
 // String reads "policy.yaml:3:10: what is wrong (what would be right)".
