@@ -48,17 +48,16 @@ type Backend struct {
 	// ChildEnv is added to the environment of children.
 	ChildEnv []string
 
-	Files         bool // carries open files (transport.FilePasser)
-	Lend          bool // lends memory (transport.Lender)
-	OnePeer       bool // one connection at a time (fifo)
-	OneProcess    bool // never leaves the process (inproc)
-	DeathIsError  bool // a peer that was killed is never io.EOF
-	NoClaim       bool // a name in use is not refused
-	NoCounters    bool // the listener has no Counters method
-	AsksNobody    bool // policy is not asked (the dialer started its peer)
-	NoWriteAfter  bool // a failed deadline spoils the writing side (tls)
-	DialWaits     bool // dialling nobody waits for the context instead of failing at once
-	DenialUnheard bool // a denied dialer has a connection that merely never speaks until it is closed by the dialer
+	Files        bool // carries open files (transport.FilePasser)
+	Lend         bool // lends memory (transport.Lender)
+	OnePeer      bool // one connection at a time (fifo)
+	OneProcess   bool // never leaves the process (inproc)
+	DeathIsError bool // a peer that was killed is never io.EOF
+	NoClaim      bool // a name in use is not refused
+	NoCounters   bool // the listener has no Counters method
+	AsksNobody   bool // policy is not asked (the dialer started its peer)
+	NoWriteAfter bool // a failed deadline spoils the writing side (tls)
+	DialWaits    bool // dialling nobody waits for the context instead of failing at once
 }
 
 // Party is a process as the other side may know it.

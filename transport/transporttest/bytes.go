@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -68,7 +69,7 @@ func exchange(c transport.Conn, p, want []byte) error {
 	got, err := readFrame(c)
 	if err != nil {
 		_ = c.Close() // frees the writer
-		return fmt.Errorf("receiving: %w (sending: %w)", err, <-sent)
+		return errors.Join(fmt.Errorf("receiving: %w", err), <-sent)
 	}
 	if !bytes.Equal(got, want) {
 		return fmt.Errorf("received %d bytes, want the %d that were sent", len(got), len(want))
@@ -86,11 +87,9 @@ func bytesWithin(t *testing.T, b Backend) {
 		up, down := noise(uint64(2*i), n), noise(uint64(2*i+1), n)
 		done := make(chan error, 1)
 		go func() { done <- exchange(l, down, up) }()
-		if err := exchange(d, up, down); err != nil {
-			t.Fatalf("%d bytes, dialer: %v", n, err)
-		}
-		if err := <-done; err != nil {
-			t.Fatalf("%d bytes, listener: %v", n, err)
+		dialerErr := exchange(d, up, down)
+		if listenerErr := <-done; dialerErr != nil || listenerErr != nil {
+			t.Fatalf("%d bytes, dialer: %v, listener: %v", n, dialerErr, listenerErr)
 		}
 	}
 }

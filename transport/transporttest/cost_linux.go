@@ -6,9 +6,13 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
-func residentAndThreads() (resident, threads int) {
+// system asks the kernel.
+func (c *cost) system() {
 	status, _ := os.ReadFile("/proc/self/status")
 	for line := range strings.Lines(string(status)) {
 		f := strings.Fields(line)
@@ -18,10 +22,24 @@ func residentAndThreads() (resident, threads int) {
 		n, _ := strconv.Atoi(f[1])
 		switch f[0] {
 		case "VmRSS:":
-			resident = n << 10
+			c.resident = n << 10
+		case "RssShmem:":
+			c.shared = n << 10
 		case "Threads:":
-			threads = n
+			c.threads = n
 		}
 	}
-	return resident, threads
+}
+
+// enoughDescriptors skips where the hard limit is too low for n connections;
+// Go has raised the soft one.
+func enoughDescriptors(t testing.TB, n int) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if want := uint64(3*n + 100); uint64(limit.Max) < want {
+		t.Skipf("%d connections need up to %d descriptors, the hard limit is %d: raise ulimit -Hn, or lower PARLEY_CONNS", n, want, limit.Max)
+	}
 }

@@ -133,7 +133,7 @@ func closeUnblocks(t *testing.T, b Backend) {
 		<-started
 		closeNow(t, near)
 		for range 2 {
-			if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			if err := within(t, "a wait on a closed connection", ended); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("a wait ended by Close returned %v, want net.ErrClosed", err)
 			}
 		}

@@ -18,9 +18,11 @@ import (
 func acceptContext(t *testing.T, b Backend) {
 	l := listen(t, b, transport.ListenConfig{})
 	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { _, err := l.AcceptConn(ctx); ended <- err }()
 	time.AfterFunc(10*time.Millisecond, cancel)
-	if c, err := l.AcceptConn(ctx); fault.KindOf(err) != fault.Canceled {
-		t.Fatalf("AcceptConn = %v, %v, want cancelled", c, err)
+	if err := within(t, "AcceptConn with a cancelled context", ended); fault.KindOf(err) != fault.Canceled {
+		t.Fatalf("AcceptConn: %v, want cancelled", err)
 	}
 	pingPong(t, b, l) // and it goes on
 }
@@ -33,7 +35,7 @@ func closeUnblocksAccept(t *testing.T, b Backend) {
 	closeNow(t, l)
 	closeNow(t, l)
 	for range 2 {
-		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		if err := within(t, "Accept on a closed listener", ended); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Accept ended by Close: %v, want net.ErrClosed", err)
 		}
 	}

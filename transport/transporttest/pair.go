@@ -36,7 +36,7 @@ func closeNow(t testing.TB, c interface{ Close() error }) {
 	}
 }
 
-// dial connects to l and returns both ends, which are closed when the test
+// connect dials l and returns both ends, which are closed when the test
 // ends.
 func connect(t testing.TB, b Backend, l transport.Listener) (dialer, listener transport.Conn) {
 	t.Helper()
@@ -52,8 +52,6 @@ func connect(t testing.TB, b Backend, l transport.Listener) (dialer, listener tr
 		dialed <- result{c, err}
 	}()
 	listener, acceptErr := l.AcceptConn(ctx)
-	cancel2 := time.AfterFunc(limit, cancel)
-	defer cancel2.Stop()
 	d := <-dialed
 	if d.err != nil || acceptErr != nil {
 		t.Fatalf("connect %s: dial: %v, accept: %v", l.Address(), d.err, acceptErr)
@@ -72,7 +70,27 @@ func pair(t testing.TB, b Backend) (dialer, listener transport.Conn) {
 		dialer, listener = connect(t, b, listen(t, b, transport.ListenConfig{}))
 	}
 	bound(t, dialer, listener)
+	watch(t, dialer, listener)
 	return dialer, listener
+}
+
+// watch closes conns if the check is still at it at twice the limit: a
+// backend that is broken may keep no deadline.
+func watch(t testing.TB, conns ...net.Conn) {
+	t.Helper()
+	fired := make(chan struct{})
+	timer := time.AfterFunc(2*limit, func() {
+		defer close(fired)
+		t.Errorf("not within %v: hanging up, so that the check ends", 2*limit)
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	})
+	t.Cleanup(func() {
+		if !timer.Stop() {
+			<-fired
+		}
+	})
 }
 
 // bound gives conns a deadline, so that a check that would hang fails.

@@ -123,6 +123,7 @@ func twoProcesses(t *testing.T, b Backend) {
 			t.Run(s.name+"/"+f.name, func(t *testing.T) {
 				l := s.open(t, b, "", f.verb)
 				bound(t, l.near)
+				watch(t, l.near)
 				f.run(t, b, s, l)
 			})
 		}
