@@ -214,6 +214,7 @@ func (a Address) String() string {
 		return "exec:" + joinWords(args)
 	case TCP, TLS:
 		return string(a.Scheme) + "://" + a.Host + a.query()
+	case SHM, Unix, FIFO, Inproc: // below
 	}
 	body := a.Path
 	if body == "" {

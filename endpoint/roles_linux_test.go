@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	proctest.Main(m, map[string]proctest.Role{
-		"own": roleOwn, "race": roleRace, "churn": roleChurn, "try": roleTry, "peek": rolePeek, "full": roleFull,
+		"own": roleOwn, "race": roleRace, "churn": roleChurn, "try": roleTry, "peek": rolePeek, "full": roleFull, "spin": roleSpin,
 	})
 }
 
@@ -171,6 +171,21 @@ func abandon(c *Claim) {
 	_ = c.keep.life.Unlock()
 	_ = c.keep.page.detach()
 	_ = c.keep.file.Close()
+}
+
+// roleSpin NAMES ADDRESS claims and lets go until it is killed.
+func roleSpin(p *proctest.Self) error {
+	n := namesAt(p.Args[0])
+	p.Say("spinning")
+	for {
+		c, ln, err := churn(n, p.Args[1])
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(ln.Close(), c.Close()); err != nil {
+			return err
+		}
+	}
 }
 
 // rolePeek PATH says whether we can open a file at all.

@@ -26,7 +26,7 @@ func needRoot(t *testing.T) {
 // publicDir is a directory that every user reaches.
 func publicDir(t *testing.T, mode os.FileMode) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pub")
+	dir, err := os.MkdirTemp("", "pub") //nolint:usetesting // only we can enter the one that t.TempDir makes
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ func matcher(addr endpoint.Address) func(net.Addr) bool {
 		}
 	case endpoint.TCP, endpoint.TLS:
 		return matchHost(addr.Host)
+	case endpoint.FIFO, endpoint.Exec, endpoint.Stdio, endpoint.Inproc: // no sockets
 	}
 	return func(net.Addr) bool { return false }
 }
@@ -35,13 +36,13 @@ func matchHost(hostport string) func(net.Addr) bool {
 		if !ok || err != nil || perr != nil || t.Port != number {
 			return false
 		}
-		switch ip := net.ParseIP(host); {
-		case host == "":
+		switch host {
+		case "":
 			return t.IP.IsUnspecified()
-		case host == "localhost":
+		case "localhost":
 			return t.IP.IsLoopback()
-		default:
-			return ip != nil && ip.Equal(t.IP)
 		}
+		ip := net.ParseIP(host)
+		return ip != nil && ip.Equal(t.IP)
 	}
 }

@@ -12,6 +12,7 @@ import (
 // Mode says with whom a lock may be held together.
 type Mode uint8
 
+// The modes.
 const (
 	Exclusive Mode = iota // with nobody
 	Shared                // with other shared locks
