@@ -24,7 +24,9 @@ func (s *stream) writeFiles(p []byte, files []*os.File) (int, error) {
 		return 0, err
 	}
 	w := &s.wr
-	w.mu.Lock()
+	if err := s.lock(context.Background(), &w.half, "send files", wrExpired); err != nil {
+		return 0, err
+	}
 	defer s.unlock(&w.half)
 	if err := s.announce(files); err != nil {
 		return 0, err

@@ -4,7 +4,6 @@ package shm
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 // half is what both directions have: a lock that lasts for one operation, and
 // a way to wait.
 type half struct {
-	mu   sync.Mutex
+	mu   gate
 	side int // reading or writing
 
 	gone   bool           // guarded by mu: given up for good
@@ -45,9 +44,17 @@ const (
 	grace = 100 * time.Millisecond // how late the byte of a wake-up may be
 )
 
+// lock takes a half for one operation, unless the operation cannot be.
+func (s *stream) lock(ctx context.Context, h *half, op string, expired uint32) error {
+	if h.mu.tryLock() {
+		return nil
+	}
+	return h.mu.lock(ctx, func() error { return s.stopped(ctx, op, expired) })
+}
+
 // unlock lets go of a half, and does what Close or CloseWrite left to do.
 func (s *stream) unlock(h *half) {
-	h.mu.Unlock()
+	h.mu.unlock()
 	if s.status.Load()&(isClosed|isShut) != 0 {
 		s.settle(h)
 	}
@@ -57,7 +64,7 @@ func (s *stream) unlock(h *half) {
 // will. The loop closes the gap between the look and the unlocking.
 func (s *stream) settle(h *half) {
 	for {
-		if !h.mu.TryLock() {
+		if !h.mu.tryLock() {
 			return
 		}
 		st := s.status.Load()
@@ -69,7 +76,7 @@ func (s *stream) settle(h *half) {
 			s.flush(h)
 			s.giveUp()
 		}
-		h.mu.Unlock()
+		h.mu.unlock()
 		if s.status.Load()&(isClosed|isShut) == st&(isClosed|isShut) {
 			return
 		}

@@ -26,7 +26,9 @@ type reader struct {
 // read implements Read, ReadContext and, with files, ReadFiles.
 func (s *stream) read(ctx context.Context, p []byte, files *[]*os.File) (int, error) {
 	r := &s.rd
-	r.mu.Lock()
+	if err := s.lock(ctx, &r.half, "read", rdExpired); err != nil {
+		return 0, err
+	}
 	defer s.unlock(&r.half)
 	if err := s.stopped(ctx, "read", rdExpired); err != nil || len(p) == 0 {
 		return 0, err
@@ -126,7 +128,9 @@ func (s *stream) peek(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 || n > r.ring.Cap() {
 		return nil, s.badLoan("peek", n, r.ring.Cap())
 	}
-	r.mu.Lock()
+	if err := s.lock(ctx, &r.half, "peek", rdExpired); err != nil {
+		return nil, err
+	}
 	err := s.stopped(ctx, "peek", rdExpired)
 	if err == nil && r.ring.Len() < n {
 		err = s.awaitBytes(ctx, n)

@@ -85,20 +85,26 @@ func (s *stream) hangup(err error) {
 // raise sets bits and ends the sleep of both sides if they are new.
 func (s *stream) raise(bits uint32) {
 	if s.status.Or(bits)&bits != bits {
-		s.bell.kick(reading)
-		s.bell.kick(writing)
+		s.kick(&s.rd.half)
+		s.kick(&s.wr.half)
 	}
 }
 
+// kick makes whoever waits in or for a half look at the status again.
+func (s *stream) kick(h *half) {
+	s.bell.kick(h.side)
+	h.mu.kick()
+}
+
 // expire is the deadlines' news.
-func (s *stream) expire(bit uint32, side int) func(bool) {
+func (s *stream) expire(h *half, bit uint32) func(bool) {
 	return func(expired bool) {
 		if !expired {
 			s.status.And(^bit)
 			return
 		}
 		s.status.Or(bit)
-		s.bell.kick(side)
+		s.kick(h)
 	}
 }
 
@@ -154,7 +160,7 @@ func (s *stream) closeWrite() error {
 		return err
 	}
 	if s.status.Or(isShut)&isShut == 0 {
-		s.bell.kick(writing)
+		s.kick(&s.wr.half)
 	}
 	s.settle(&s.wr.half)
 	return nil
@@ -185,6 +191,6 @@ func (s *stream) setDeadline(h *half, bit uint32, t time.Time) error {
 	if s.status.Load()&isClosed != 0 {
 		return fault.New(fault.Closed, "set deadline", s.addr, nil)
 	}
-	h.deadline.set(t, s.expire(bit, h.side))
+	h.deadline.set(t, s.expire(h, bit))
 	return nil
 }

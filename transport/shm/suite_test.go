@@ -16,7 +16,7 @@ import (
 
 // backends are the transport as it is, and as it is without memory for rings.
 var backends = []transporttest.Backend{
-	backend("shm", shm.Options{Trusted: true}, true),
+	backend("shm", shm.Options{}, true),
 	backend("shm-socket", shm.Options{Budget: &shm.Budget{Max: 1}}, false),
 }
 
@@ -52,8 +52,29 @@ func backend(name string, opts shm.Options, lend bool) transporttest.Backend {
 		ListenerSees: kernelSays,
 		Files:        true,
 		Lend:         lend,
+		TrustedPair:  trustedPair,
 		DeathIsError: true,
 	}
+}
+
+func trustedPair(t testing.TB) (dialer, listener transport.Conn) {
+	a, err := endpoint.Parse("shm://" + filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := shm.Options{Trusted: true}
+	l, err := shm.Listen(t.Context(), a, shm.ListenConfig{Options: trusted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	if dialer, err = shm.Dial(t.Context(), a, shm.DialConfig{Options: trusted}); err != nil {
+		t.Fatal(err)
+	}
+	if listener, err = l.AcceptConn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return dialer, listener
 }
 
 func kernelSays(p transporttest.Party) auth.Identity {

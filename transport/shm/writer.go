@@ -23,7 +23,9 @@ type writer struct {
 // write implements Write and WriteContext.
 func (s *stream) write(ctx context.Context, p []byte) (int, error) {
 	w := &s.wr
-	w.mu.Lock()
+	if err := s.lock(ctx, &w.half, "write", wrExpired); err != nil {
+		return 0, err
+	}
 	defer s.unlock(&w.half)
 	return s.writeLocked(ctx, p)
 }
@@ -142,7 +144,9 @@ func (s *stream) reserve(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 || n > w.ring.Cap() {
 		return nil, s.badLoan("reserve", n, w.ring.Cap())
 	}
-	w.mu.Lock()
+	if err := s.lock(ctx, &w.half, "reserve", wrExpired); err != nil {
+		return nil, err
+	}
 	err := s.writable(ctx, "reserve")
 	if err == nil && w.ring.Free() < n {
 		err = s.awaitSpace(ctx, n, n)
