@@ -73,7 +73,7 @@ func command(t testing.TB, o Options) *exec.Cmd {
 // in a directory that only we can enter.
 func reachable(t testing.TB, exe string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "proctest")
+	dir, err := os.MkdirTemp("", "proctest") //nolint:usetesting // another user cannot enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}

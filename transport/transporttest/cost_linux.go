@@ -39,7 +39,7 @@ func enoughDescriptors(t testing.TB, n int) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	if want := uint64(3*n + 100); uint64(limit.Max) < want {
+	if want := uint64(3*n + 100); limit.Max < want {
 		t.Skipf("%d connections need up to %d descriptors, the hard limit is %d: raise ulimit -Hn, or lower PARLEY_CONNS", n, want, limit.Max)
 	}
 }

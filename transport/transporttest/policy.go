@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
@@ -116,19 +115,5 @@ func sees(t testing.TB, who string, got auth.Identity, expected func(Party) auth
 		got.Name == want.Name && got.String() == want.String() && (want.PID == 0 || got.PID == want.PID)
 	if !same {
 		t.Errorf("%s sees %+v (%s), want %+v (%s)", who, got, got, want, want)
-	}
-}
-
-// until polls for a condition that no event announces.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(limit)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-		<-tick.C
 	}
 }

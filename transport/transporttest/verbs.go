@@ -5,6 +5,7 @@ package transporttest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -102,8 +103,7 @@ func churn(c transport.Conn) error {
 	go func() { wrote <- writePattern(c) }()
 	_, err := readPattern(c, nil)
 	_ = c.Close()
-	<-wrote
-	return err
+	return errors.Join(err, <-wrote)
 }
 
 const patternChunk = 96<<10 + 1 // odd, so that chunks fall on every offset of a ring
