@@ -97,7 +97,13 @@ func ownFile(f *os.File) bool {
 		return false
 	}
 	sys, ok := st.Sys().(*syscall.Stat_t)
-	return ok && int(sys.Uid) == os.Geteuid() && sys.Nlink == 1 && st.Mode().Perm() == 0o600
+	if !ok || int(sys.Uid) != os.Geteuid() || sys.Nlink != 1 {
+		return false
+	}
+	if st.Mode().Perm() != 0o600 { // a strange umask, or a file system that knows no modes
+		_ = f.Chmod(0o600)
+	}
+	return true
 }
 
 // ownedBy turns a refused lock on life into an error that says who lives.
@@ -110,7 +116,7 @@ func (p place) ownedBy(f *os.File, err error) error {
 		return fault.New(fault.InUse, "listen", p.addr.String(), fmt.Errorf("the owner has not said who it is: %w", derr))
 	}
 	return fault.New(fault.InUse, "listen", p.addr.String(), fmt.Errorf("pid %d (%s) of uid %d has listened on %s since %s",
-		e.pid, e.executable, e.uid, e.address, e.started.Format(time.RFC3339))).WithHint("stop it or choose another name")
+		e.pid, printable(e.executable), e.uid, printable(e.address), e.started.Format(time.RFC3339))).WithHint("stop it or choose another name")
 }
 
 // fill writes the entry and maps it. The blocks are reserved first, so that

@@ -139,8 +139,11 @@ func (i *Info) name(d rundir.Dir) {
 		i.Address, i.Scheme = "", ""
 		return
 	}
-	if a.Host != "" {
+	switch {
+	case a.Host != "":
 		i.Path = ""
+	case a.Path != "" && filepath.Base(a.Path)+entrySuffix == filepath.Base(i.File):
+		i.Path = strings.TrimSuffix(i.File, entrySuffix)
 	}
 	if a.Name != "" && d.UID != uint32(os.Geteuid()) {
 		a.User = strconv.FormatUint(uint64(d.UID), 10)

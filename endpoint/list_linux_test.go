@@ -178,3 +178,32 @@ func TestListRespectsContext(t *testing.T) {
 		t.Errorf("list with an ended context: %v", err)
 	}
 }
+
+// TestPathsInTheRuntimeDirectory: one socket has one owner, however spelt.
+func TestPathsInTheRuntimeDirectory(t *testing.T) {
+	n := testNames(t.TempDir())
+	dir := ownDir(t, n)
+	c := acquire(t, n, "unix://"+dir+"/a.sock")
+	if _, err := n.acquire(t.Context(), mustParse(t, "shm://a"), false); !errors.Is(err, fault.InUse) {
+		t.Errorf("the same socket by name: %v", err)
+	}
+	acquire(t, n, "unix://"+dir+"/odd")
+	got := list(t, n, ListOptions{})
+	if a, odd := got["a.ep"], got["odd.ep"]; len(got) != 2 || a.Path != c.Path() || odd.Path != dir+"/odd" {
+		t.Errorf("listed as %+v", got)
+	}
+}
+
+func FuzzDecodeRef(f *testing.F) {
+	f.Add(refMagic + "/tmp/x.sock.ep\n")
+	f.Add("parley-ref 1\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		entry, err := decodeRef(s)
+		if err == nil && (!filepath.IsAbs(entry) || filepath.Ext(entry) != entrySuffix) {
+			t.Errorf("decodeRef(%q) = %q", s, entry)
+		}
+		if err != nil && !errors.Is(err, fault.Protocol) {
+			t.Errorf("decodeRef(%q): %v", s, err)
+		}
+	})
+}

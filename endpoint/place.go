@@ -52,7 +52,7 @@ func (n names) toListen(addr Address) (place, error) {
 		return p, nil
 	}
 	if addr.Path != "" {
-		p.path, p.entry = addr.Path, addr.Path+entrySuffix
+		p.path, p.entry = addr.Path, n.pathEntry(addr)
 		return p, p.checkLength()
 	}
 	if err := checkOwn(addr); err != nil {
@@ -70,6 +70,17 @@ func (n names) toListen(addr Address) (place, error) {
 	p.path = filepath.Join(d.Path, addr.Name+socketSuffix)
 	p.entry = filepath.Join(d.Path, addr.Name+entrySuffix)
 	return p, p.checkLength()
+}
+
+// pathEntry is beside the path; but a path that also is a name's has the
+// name's entry, and thus one owner whichever way it is spelt.
+func (n names) pathEntry(addr Address) string {
+	dir, base := filepath.Split(addr.Path)
+	name, ok := strings.CutSuffix(base, socketSuffix)
+	if own, err := n.dirs.Own(); err == nil && ok && addr.Scheme != FIFO && filepath.Clean(dir) == own.Path && checkName(name) == nil {
+		return filepath.Join(own.Path, name+entrySuffix)
+	}
+	return addr.Path + entrySuffix
 }
 
 // checkOwn refuses to listen on another user's name.

@@ -39,7 +39,7 @@ func (h *holding) refer() {
 		return
 	}
 	d, err := h.names.dirs.Ensure()
-	if err != nil {
+	if err != nil || filepath.Dir(h.place.entry) == d.Path { // then it is found without
 		return
 	}
 	_ = withRefs(d.Path, func() error {

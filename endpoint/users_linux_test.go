@@ -140,8 +140,8 @@ func TestOtherNamespaces(t *testing.T) {
 		})
 		p.Expect("ready")
 		i := only(t, n)
-		if !i.Live || i.Err != nil || i.Address != address || i.PID != 1 {
-			t.Errorf("listed as %+v, want alive with pid 1", i)
+		if !i.Live || i.Err != nil || i.Address != address || i.PID != 1 || i.Counters.BytesIn != 4711 {
+			t.Errorf("listed as %+v, want alive with pid 1 and 4711 bytes", i)
 		}
 		if err := n.removeStale(t.Context(), i); !errors.Is(err, fault.InUse) {
 			t.Errorf("removed while it lives: %v", err)

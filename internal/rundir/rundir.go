@@ -80,7 +80,7 @@ func (l Locator) Ensure() (Dir, error) {
 		return d, err
 	}
 	parent := filepath.Dir(d.Path)
-	if d.Path == l.getenv("PARLEY_RUNTIME_DIR") {
+	if p := l.getenv("PARLEY_RUNTIME_DIR"); p != "" && d.Path == filepath.Clean(p) {
 		err = os.MkdirAll(parent, 0o700)
 	}
 	if err == nil {
