@@ -13,11 +13,14 @@ func FromUID(method Method, uid, gid uint32) Identity {
 	return Identity{Method: method, HasUID: true, UID: uid, GID: gid}
 }
 
+// selfName is our own process where there are no uids.
+const selfName = "self"
+
 // Self is the identity of our own process.
 func Self() Identity {
 	uid := os.Geteuid()
 	if uid < 0 { // not a system with uids
-		return Identity{Method: Kernel, Name: "self", PID: os.Getpid()}
+		return Identity{Method: Kernel, Name: selfName, PID: os.Getpid()}
 	}
 	return Identity{Method: Kernel, HasUID: true, UID: uint32(uid), GID: uint32(os.Getegid()), PID: os.Getpid()}
 }

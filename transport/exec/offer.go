@@ -13,7 +13,8 @@ import (
 // EnvFD is the environment variable by which a parent offers a socketpair.
 const EnvFD = "PARLEY_FD"
 
-const protocolVersion = 1
+// ProtocolVersion is the version of the take-over (docs/formats/exec.md).
+const ProtocolVersion = 1
 
 // nonce tells one offer from every other.
 type nonce [8]byte

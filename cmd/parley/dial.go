@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/parley-ipc/parley/internal/relay"
+)
+
+func dialVerb(a *app) *cobra.Command {
+	var c connectFlags
+	var command string
+	cmd := &cobra.Command{
+		Use:   "dial ADDR",
+		Short: "Connect to ADDR and join it to stdin and stdout",
+		Long: `Connects to ADDR and copies stdin to it and what comes from it to stdout, like
+netcat. The end of stdin ends our direction only; the command ends when the
+other side has ended its own. With --exec, CMD gets the connection as its stdin
+and stdout instead, and its exit code is ours.`,
+		Example: `  echo hello | parley dial shm://echo
+  parley dial tls://host:7000 --ca ca.pem --cert me.pem --key me.key
+  parley dial unix://shell --exec 'sh -i'`,
+		Args: exactArgs(1, "ADDR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conn, err := a.dial(cmd.Context(), &c, args[0])
+			if err != nil {
+				return err
+			}
+			defer func() { _ = conn.Close() }()
+			if command != "" {
+				return a.runOn(cmd.Context(), conn, command)
+			}
+			return relay.Stdio(cmd.Context(), conn, a.in, a.out)
+		},
+	}
+	c.addDial(cmd)
+	cmd.Flags().StringVar(&command, "exec", "", "run CMD on the connection")
+	return cmd
+}

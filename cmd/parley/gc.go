@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/fault"
+)
+
+// removal is one row of parley gc.
+type removal struct {
+	Address string `json:"address"`
+	File    string `json:"file"`
+	Removed bool   `json:"removed"`
+	Error   string `json:"error,omitempty"`
+}
+
+func gcVerb(a *app) *cobra.Command {
+	var o endpoint.ListOptions
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove what listeners that died have left behind",
+		Long: `Shows the entries and sockets whose owner is proven dead: the kernel no longer
+holds its lock. With --yes it removes them, taking that lock first, so that a
+listener that starts at the same moment is never disturbed. Nothing is ever
+judged by its age or by a process id.`,
+		Example: `  parley gc
+  parley gc --yes`,
+		Args: exactArgs(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rows, err := collect(cmd.Context(), o, yes)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				err = a.printJSON(rows)
+			} else {
+				a.printRemovals(rows, yes)
+			}
+			for _, r := range rows {
+				if r.Error != "" {
+					return errors.Join(err, codeError(exitFailed))
+				}
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "remove them")
+	cmd.Flags().BoolVar(&o.All, "all", false, "every user's, as far as we may")
+	return cmd
+}
+
+func collect(ctx context.Context, o endpoint.ListOptions, remove bool) ([]removal, error) {
+	infos, err := endpoint.List(ctx, o)
+	rows := []removal{}
+	if err != nil {
+		return rows, err
+	}
+	for _, info := range infos {
+		if info.Live || info.Err != nil {
+			continue
+		}
+		r := removal{Address: info.Address, File: info.File}
+		if remove {
+			err := endpoint.Remove(ctx, info)
+			if fault.KindOf(err) == fault.InUse {
+				continue // somebody has taken the name since: not ours to remove
+			}
+			r.Removed = err == nil
+			if err != nil {
+				r.Error = err.Error()
+			}
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func (a *app) printRemovals(rows []removal, yes bool) {
+	for _, r := range rows {
+		switch {
+		case r.Error != "":
+			fmt.Fprintf(a.out, "failed   %s  %s\n", r.Address, r.Error)
+		case r.Removed:
+			fmt.Fprintf(a.out, "removed  %s  %s\n", r.Address, r.File)
+		default:
+			fmt.Fprintf(a.out, "dead     %s  %s\n", r.Address, r.File)
+		}
+	}
+	switch {
+	case len(rows) == 0:
+		fmt.Fprintln(a.err, "nothing is left behind")
+	case !yes:
+		fmt.Fprintln(a.err, "run parley gc --yes to remove them")
+	}
+}
