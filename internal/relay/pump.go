@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/transport"
+)
+
+const bufferSize = 64 << 10
+
+// side is a connection and what errors call it.
+type side struct {
+	name string
+	c    transport.Conn
+}
+
+func (s side) fail(doing string, err error) error {
+	addr := ""
+	if a := s.c.RemoteAddr(); a != nil {
+		addr = a.String()
+	}
+	return fault.Wrap("relay", addr, fmt.Errorf("side %s failed to %s: %w", s.name, doing, err))
+}
+
+// pump is one direction.
+type pump struct{ src, dst side }
+
+// run copies until src ends, and passes the end on.
+func (p pump) run() error {
+	if err := p.copy(); err != nil {
+		return err
+	}
+	if err := p.dst.c.CloseWrite(); err != nil {
+		return p.dst.fail("close", err)
+	}
+	return nil
+}
+
+func (p pump) copy() error {
+	from, _ := p.src.c.(transport.FilePasser)
+	to, _ := p.dst.c.(transport.FilePasser)
+	if from != nil && to != nil {
+		return p.withFiles(from, to)
+	}
+	_, r := p.dst.c.(io.ReaderFrom)
+	_, w := p.src.c.(io.WriterTo)
+	if r || w {
+		return p.fast()
+	}
+	return p.plain()
+}
+
+// fast lets the connections move the bytes by themselves.
+func (p pump) fast() error {
+	_, err := io.Copy(p.dst.c, p.src.c)
+	var op *net.OpError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &op) && op.Op == "read":
+		return p.src.fail("read", err)
+	}
+	return p.dst.fail("write", err)
+}
+
+func (p pump) plain() error {
+	buf := make([]byte, bufferSize)
+	for {
+		n, rerr := p.src.c.Read(buf)
+		if n > 0 {
+			if _, err := p.dst.c.Write(buf[:n]); err != nil {
+				return p.dst.fail("write", err)
+			}
+		}
+		if errors.Is(rerr, io.EOF) {
+			return nil
+		}
+		if rerr != nil {
+			return p.src.fail("read", rerr)
+		}
+	}
+}
+
+// withFiles is plain with open files. A connection of such a transport may
+// still carry none: it says fault.Unsupported before anything is read.
+func (p pump) withFiles(from, to transport.FilePasser) error {
+	buf := make([]byte, bufferSize)
+	for {
+		n, files, rerr := from.ReadFiles(buf)
+		if n == 0 && errors.Is(rerr, fault.Unsupported) {
+			return p.plain()
+		}
+		if n > 0 {
+			if err := forward(to, buf[:n], files); err != nil {
+				return p.dst.fail("write", err)
+			}
+		}
+		if errors.Is(rerr, io.EOF) {
+			return nil
+		}
+		if rerr != nil {
+			return p.src.fail("read", rerr)
+		}
+	}
+}
+
+func forward(to transport.FilePasser, b []byte, files []*os.File) (err error) {
+	if len(files) == 0 {
+		_, err = to.Write(b)
+		return err
+	}
+	_, err = to.WriteFiles(b, files)
+	for _, f := range files {
+		_ = f.Close()
+	}
+	return err
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/transport"
+)
+
+// Stdio joins c with the program's own input and output, and closes c. The end
+// of in is passed on with CloseWrite and reading goes on; the end of c ends it
+// all. It returns nil after an orderly end.
+//
+// A read from in that cannot be interrupted, as of a terminal, does not keep
+// Stdio from returning: its goroutine ends with that read, or the process.
+func Stdio(ctx context.Context, c transport.Conn, in io.Reader, out io.Writer) error {
+	s := side{"the peer", c}
+	defer func() { _ = c.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+
+	var over atomic.Bool // the peer has ended: what happens to input is no error
+	sent := make(chan error, 1)
+	go func() { sent <- input(s, in, &over) }()
+
+	err := output(s, out)
+	over.Store(true)
+	_ = c.Close()
+	interruptible := interrupt(in)
+	if ctx.Err() != nil && err != nil {
+		err = fault.Wrap("relay", "", context.Cause(ctx))
+	}
+	if interruptible {
+		if serr := <-sent; err == nil {
+			err = serr
+		}
+		return err
+	}
+	select {
+	case serr := <-sent:
+		if err == nil {
+			err = serr
+		}
+	default: // it sits in a read
+	}
+	return err
+}
+
+// input sends what in has to say, then its end.
+func input(s side, in io.Reader, over *atomic.Bool) error {
+	buf := make([]byte, bufferSize)
+	for {
+		n, rerr := in.Read(buf)
+		if over.Load() {
+			return nil
+		}
+		if n > 0 {
+			if _, err := s.c.Write(buf[:n]); err != nil {
+				return unlessOver(over, s.fail("write", err))
+			}
+		}
+		if rerr == nil {
+			continue
+		}
+		cerr := s.c.CloseWrite()
+		if rerr != io.EOF { //nolint:errorlint // io.Reader's contract
+			return unlessOver(over, fault.Wrap("read", "standard input", rerr))
+		}
+		if cerr != nil {
+			return unlessOver(over, s.fail("close", cerr))
+		}
+		return nil
+	}
+}
+
+func unlessOver(over *atomic.Bool, err error) error {
+	if over.Load() {
+		return nil
+	}
+	return err
+}
+
+// output prints what the peer says, to its end.
+func output(s side, out io.Writer) error {
+	buf := make([]byte, bufferSize)
+	for {
+		n, rerr := s.c.Read(buf)
+		if n > 0 {
+			if _, err := out.Write(buf[:n]); err != nil {
+				return fault.Wrap("write", "standard output", err)
+			}
+		}
+		switch {
+		case rerr == io.EOF: //nolint:errorlint // io.Reader's contract
+			return nil
+		case rerr != nil:
+			return s.fail("read", rerr)
+		}
+	}
+}
+
+// interrupt ends a read under way, if in lets us.
+func interrupt(in io.Reader) bool {
+	d, ok := in.(interface{ SetReadDeadline(time.Time) error })
+	return ok && d.SetReadDeadline(time.Unix(1, 0)) == nil
+}
