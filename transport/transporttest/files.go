@@ -289,3 +289,48 @@ func farFiles(t *testing.T, _ Backend, _ side, l *link) {
 		t.Errorf("answered %q with %q", s, got)
 	}
 }
+
+// pass sends and receives files without end.
+func pass(c transport.Conn) error {
+	wrote := make(chan error, 1)
+	go func() { wrote <- passOut(c) }()
+	_, err := passIn(c, nil)
+	_ = c.Close()
+	return errors.Join(err, <-wrote)
+}
+
+func passOut(c transport.Conn) error {
+	p, ok := c.(transport.FilePasser)
+	if !ok {
+		return errors.New("no FilePasser")
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = null.Close() }()
+	for {
+		if _, err := p.WriteFiles(make([]byte, 999), []*os.File{null, null}); err != nil {
+			return err
+		}
+	}
+}
+
+func passIn(c transport.Conn, progress func(total uint64)) (uint64, error) {
+	p, ok := c.(transport.FilePasser)
+	if !ok {
+		return 0, errors.New("no FilePasser")
+	}
+	buf, total := make([]byte, 4096), uint64(0)
+	for {
+		n, files, err := p.ReadFiles(buf)
+		closeFiles(files)
+		total += uint64(n)
+		if progress != nil {
+			progress(total)
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}

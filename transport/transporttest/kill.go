@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,45 +67,57 @@ type killer struct {
 }
 
 func (k *killer) round(t *testing.T, n int) bool {
-	idle, amount := k.rng.IntN(4) == 0, k.rng.Uint64N(3<<20)
+	what, amount := traffics[k.rng.IntN(len(traffics))], k.rng.Uint64N(3<<20)
+	if what.files && !k.b.Files {
+		what = traffics[0]
+	}
 	return t.Run(fmt.Sprintf("round%d", n), func(t *testing.T) {
-		verb := "churn"
-		if idle {
-			verb, amount = "hold", 0
-		}
-		l := k.s.open(t, k.b, k.addr, verb)
+		l := k.s.open(t, k.b, k.addr, what.verb)
 		k.addr = l.addr
-		took := killDuring(t, l, idle, amount, k.b.DeathIsError)
+		took := killDuring(t, l, what, min(amount, what.most), k.b.DeathIsError)
 		k.slowest = max(k.slowest, took)
 		closeNow(t, l.near)
 	})
 }
 
+// traffic is what goes on between near and far when far is killed. read and
+// write go on until an error, which they return.
+type traffic struct {
+	verb  string // what far does
+	read  func(c transport.Conn, progress func(total uint64)) (uint64, error)
+	write func(c transport.Conn) error
+	most  uint64 // bytes to read before the kill
+	files bool
+}
+
+var traffics = []traffic{
+	{"churn", func(c transport.Conn, p func(uint64)) (uint64, error) { return readPattern(c, p) },
+		func(c transport.Conn) error { return writePattern(c) }, 1 << 62, false},
+	{"churn", func(c transport.Conn, p func(uint64)) (uint64, error) { return readPattern(c, p) },
+		func(c transport.Conn) error { return writePattern(c) }, 1, false}, // as early as can be
+	{"hold", func(c transport.Conn, p func(uint64)) (uint64, error) { p(0); return readPattern(c, p) },
+		func(transport.Conn) error { return errIdle }, 0, false},
+	{"pass", passIn, passOut, 300 << 10, true},
+}
+
+var errIdle = errors.New("nothing to write")
+
 // killDuring kills once amount bytes have arrived, and returns how long the
 // near side's Read and Write took to notice.
-func killDuring(t *testing.T, l *link, idle bool, amount uint64, deathIsError bool) time.Duration {
+func killDuring(t *testing.T, l *link, what traffic, amount uint64, deathIsError bool) time.Duration {
 	enough := make(chan struct{})
 	read, wrote := make(chan error, 1), make(chan error, 1)
 	go func() {
-		reached := false
-		_, err := readPattern(l.near, func(total uint64) {
-			if !reached && total >= amount {
-				reached = true
-				close(enough)
+		var once sync.Once
+		_, err := what.read(l.near, func(total uint64) {
+			if total >= amount {
+				once.Do(func() { close(enough) })
 			}
 		})
 		read <- err
 	}()
-	go func() {
-		if idle {
-			wrote <- errors.New("nothing to write")
-			return
-		}
-		wrote <- writePattern(l.near)
-	}()
-	if !idle {
-		within(t, "the transfer", enough)
-	}
+	go func() { wrote <- what.write(l.near) }()
+	within(t, "the transfer", enough)
 	killed := time.Now()
 	l.kill()
 	noticed(t, "Read", within(t, "Read", read), deathIsError)

@@ -19,7 +19,7 @@ func Roles(backends ...Backend) map[string]proctest.Role {
 	roles := map[string]proctest.Role{}
 	for _, b := range backends {
 		for name, role := range map[string]func(Backend, *proctest.Self) error{
-			"listen": listenRole, "dial": dialRole, "stdio": stdioRole,
+			"listen": listenRole, "dial": dialRole, "knock": knockRole, "stdio": stdioRole,
 			"serve": serveRole, "call": callRole, "serve-stdio": serveStdioRole, "crowd": crowdRole,
 		} {
 			maps.Copy(roles, map[string]proctest.Role{b.role(name): func(p *proctest.Self) error { return role(b, p) }})
@@ -81,6 +81,25 @@ func dialRole(b Backend, p *proctest.Self) error {
 	}
 	defer func() { _ = c.Close() }()
 	return v(c)
+}
+
+// knockRole dials and hangs up, over and over, until it is killed or its
+// parent is done.
+func knockRole(b Backend, p *proctest.Self) error {
+	p.Say("knocking")
+	gone := make(chan struct{})
+	go func() { defer close(gone); _, _ = p.Hear() }()
+	for {
+		select {
+		case <-gone:
+			return nil
+		default:
+		}
+		c, err := b.Dial(context.Background(), arg(p, 0), transport.DialConfig{HandshakeTimeout: limit})
+		if err == nil {
+			_ = c.Close()
+		}
+	}
 }
 
 // stdioRole does a verb on the connection that its parent started it with.

@@ -50,6 +50,7 @@ var checks = []check{
 
 	{"TwoProcesses", twoProcesses, func(b Backend) bool { return !b.OneProcess }},
 	{"Kill", kill, func(b Backend) bool { return !b.OneProcess }},
+	{"KillWhileConnecting", killWhileConnecting, func(b Backend) bool { return b.listens() && !b.OneProcess }},
 	{"Crowd", crowd, func(b Backend) bool { return b.many() && !b.OneProcess }},
 	{"Use", use, nil},
 	{"UseTwoProcesses", useTwoProcesses, func(b Backend) bool { return !b.OneProcess }},

@@ -24,6 +24,7 @@ var verbs = map[string]verb{
 	"churn":    churn,
 	"hold":     hold,
 	"files":    filesVerb,
+	"pass":     pass,
 }
 
 // serve runs v on each connection that l accepts, until l is closed, and
