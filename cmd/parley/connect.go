@@ -15,6 +15,7 @@ import (
 	"github.com/parley-ipc/parley/policy"
 	"github.com/parley-ipc/parley/policy/file"
 	"github.com/parley-ipc/parley/transport"
+	"github.com/parley-ipc/parley/transport/exec"
 	"github.com/parley-ipc/parley/transport/shm"
 	"github.com/parley-ipc/parley/transport/tls"
 )
@@ -66,6 +67,7 @@ func (a *app) dial(ctx context.Context, c *connectFlags, address string) (transp
 		AllowExec:        true,
 		TLS:              c.tls(),
 		SHM:              options,
+		Exec:             exec.Config{Stderr: a.err},
 		Logger:           a.log,
 	}
 	return d.Dial(ctx, address)

@@ -103,8 +103,8 @@ func (a *app) loadPolicy() (*policy.Policy, error) {
 
 func policyLint(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "lint [FILE]",
-		Short:   "Check a policy file: mistakes, and rules that do nothing",
+		Use:   "lint [FILE]",
+		Short: "Check a policy file: mistakes, and rules that do nothing",
 		Long: `Checks a policy file and shows every mistake with its line and column (exit code
 1), and as warnings rules that can never decide anything or admit more than
 they seem to (exit code 0).`,
