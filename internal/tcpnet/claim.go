@@ -19,12 +19,16 @@ type Claim struct {
 	Release  func() error       // nil if there is no entry
 }
 
-// Enter puts ln into the registry under addr. It closes ln if it returns an
-// error. A registry that cannot be written costs the listener its place in
+// Enter puts ln into the registry under addr; passed says that whoever started
+// us bound it. It closes ln if it returns an error. A registry that cannot be written costs the listener its place in
 // `parley ls`, not its life: the socket itself is what keeps others off.
-func Enter(ctx context.Context, ln *net.TCPListener, addr endpoint.Address, logger *slog.Logger) (Claim, error) {
+func Enter(ctx context.Context, ln *net.TCPListener, addr endpoint.Address, passed bool, logger *slog.Logger) (Claim, error) {
 	c := Claim{Address: filled(addr, ln), Counters: new(endpoint.Counters)}
-	entry, err := endpoint.Acquire(ctx, c.Address)
+	acquire := endpoint.Acquire
+	if passed {
+		acquire = endpoint.AcquireBound
+	}
+	entry, err := acquire(ctx, c.Address)
 	switch kind := fault.KindOf(err); {
 	case err == nil:
 		c.Counters, c.Release = entry.Counters(), entry.Close

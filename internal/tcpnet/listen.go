@@ -67,8 +67,9 @@ func listenError(ctx context.Context, addr endpoint.Address, err error) error {
 	f := fault.New(fault.KindOf(err), "listen", addr.String(), err)
 	switch f.Kind {
 	case fault.InUse:
-		if who := owner(ctx, addr); who != nil {
-			return who
+		if who := owner(ctx, addr); who != "" {
+			f.Err = fmt.Errorf("%s: %w", who, err)
+			return f.WithHint("stop it, or listen on another port, or on port 0 for any free one")
 		}
 		return f.WithHint("another program has the port: `ss -ltnp` names it; stop it, or listen on another port, or on port 0 for any free one")
 	case fault.Denied:
@@ -77,19 +78,29 @@ func listenError(ctx context.Context, addr endpoint.Address, err error) error {
 	return f
 }
 
-// owner returns the registry's word on who has addr, or nil if it has none.
-func owner(ctx context.Context, addr endpoint.Address) error {
-	claim, err := endpoint.Acquire(ctx, addr)
-	if err == nil {
-		_ = claim.Close()
-		return nil
+// owner returns the registry's word on who has addr's port, or "".
+func owner(ctx context.Context, addr endpoint.Address) string {
+	infos, err := endpoint.List(ctx, endpoint.ListOptions{All: true})
+	if err != nil {
+		return ""
 	}
-	var f *fault.Error
-	if !errors.As(err, &f) || f.Kind != fault.InUse {
-		return nil
+	for _, i := range infos {
+		if a, err := endpoint.Parse(i.Address); err == nil && i.Live && collide(a.Host, addr.Host) {
+			return fmt.Sprintf("pid %d (%s) of uid %d listens on %s", i.PID, i.Executable, i.UID, i.Address)
+		}
 	}
-	if f.Hint == "" {
-		f = f.WithHint("stop it, or listen on another port, or on port 0 for any free one")
+	return ""
+}
+
+// collide reports that two hosts with the same port may mean one socket: they
+// are equal, or not both the number of one address.
+func collide(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB {
+		return false
 	}
-	return f
+	ipA, errA := netip.ParseAddr(hostA)
+	ipB, errB := netip.ParseAddr(hostB)
+	return errA != nil || errB != nil || ipA.IsUnspecified() || ipB.IsUnspecified() || ipA.Unmap() == ipB.Unmap()
 }

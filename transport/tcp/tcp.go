@@ -37,7 +37,7 @@ func Listen(ctx context.Context, addr endpoint.Address, cfg transport.ListenConf
 	if err != nil {
 		return nil, err
 	}
-	return listen(ctx, ln, addr, cfg)
+	return listen(ctx, ln, addr, false, cfg)
 }
 
 // ListenOn listens on a TCP socket that somebody else bound, such as the
@@ -48,12 +48,12 @@ func ListenOn(ctx context.Context, ln net.Listener, addr endpoint.Address, cfg t
 	if err != nil {
 		return nil, err
 	}
-	return listen(ctx, tl, addr, cfg)
+	return listen(ctx, tl, addr, true, cfg)
 }
 
-func listen(ctx context.Context, ln *net.TCPListener, addr endpoint.Address, cfg transport.ListenConfig) (transport.Listener, error) {
+func listen(ctx context.Context, ln *net.TCPListener, addr endpoint.Address, passed bool, cfg transport.ListenConfig) (transport.Listener, error) {
 	cfg = cfg.WithDefaults()
-	claim, err := tcpnet.Enter(ctx, ln, addr, cfg.Logger)
+	claim, err := tcpnet.Enter(ctx, ln, addr, passed, cfg.Logger)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,11 @@ func Listen(ctx context.Context, addr endpoint.Address, cfg transport.ListenConf
 	if err != nil {
 		return nil, err
 	}
-	return listen(ctx, ln, addr, cfg, s)
+	claim, err := tcpnet.Enter(ctx, ln, addr, false, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	return listen(ln, claim, cfg, s), nil
 }
 
 // ListenOn listens on a TCP socket that somebody else bound, such as the
@@ -77,7 +81,11 @@ func ListenOn(ctx context.Context, ln net.Listener, addr endpoint.Address, cfg t
 	if err != nil {
 		return nil, err
 	}
-	return listen(ctx, tl, addr, cfg, s)
+	claim, err := tcpnet.Enter(ctx, tl, addr, true, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	return listen(tl, claim, cfg, s), nil
 }
 
 // source checks that a listener has something to show.
@@ -90,11 +98,7 @@ func (c Config) source(addr endpoint.Address, logger *slog.Logger) (*source, err
 	return newSource(c, logger)
 }
 
-func listen(ctx context.Context, ln *net.TCPListener, addr endpoint.Address, cfg transport.ListenConfig, s *source) (transport.Listener, error) {
-	claim, err := tcpnet.Enter(ctx, ln, addr, cfg.Logger)
-	if err != nil {
-		return nil, err
-	}
+func listen(ln *net.TCPListener, claim tcpnet.Claim, cfg transport.ListenConfig, s *source) transport.Listener {
 	return acceptor.New(acceptor.Config{
 		ListenConfig: cfg,
 		Raw:          ln,
@@ -104,7 +108,7 @@ func listen(ctx context.Context, ln *net.TCPListener, addr endpoint.Address, cfg
 		Handshake: func(ctx context.Context, raw net.Conn, authorize func(auth.Identity) error) (transport.Conn, error) {
 			return s.accept(ctx, raw, authorize, claim)
 		},
-	}), nil
+	})
 }
 
 func (s *source) accept(ctx context.Context, raw net.Conn, authorize func(auth.Identity) error, claim tcpnet.Claim) (transport.Conn, error) {
