@@ -30,7 +30,7 @@ func TestAnyMessagesOverAnyChunking(t *testing.T) {
 			t.Fatal(err)
 		}
 		most := rapid.SampledFrom([]int{1, 7, 4096, 1 << 20}).Draw(t, "chunk")
-		if len(r.out) > 1<<18 {
+		if len(r.out) > 1<<15 {
 			most = max(most, 4096)
 		}
 		b := NewConn(&playback{in: r.out, size: func() int { return most }}, Config{})
