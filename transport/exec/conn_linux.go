@@ -207,9 +207,18 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	defer c.mu.Unlock()
 	c.rdl = t
 	if c.stage == taken { // stdout's deadline is then the logger's
-		return c.sock.SetReadDeadline(t)
+		return deadlineError(c.addr, c.sock.SetReadDeadline(t))
 	}
-	return c.stdout.SetReadDeadline(t)
+	return deadlineError(c.addr, c.stdout.SetReadDeadline(t))
+}
+
+// deadlineError is for files, which call a closed one by no name that others
+// know. A file that never waits needs no deadline.
+func deadlineError(addr endpoint.Address, err error) error {
+	if err == nil || errors.Is(err, os.ErrNoDeadline) {
+		return nil
+	}
+	return fault.New(fault.Closed, "set deadline", addr.String(), nil)
 }
 
 // SetWriteDeadline implements net.Conn.
@@ -219,10 +228,10 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	c.wdl = t
 	c.wtimer.set(t)
 	if c.writesMove {
-		return c.sock.SetWriteDeadline(t)
+		return deadlineError(c.addr, c.sock.SetWriteDeadline(t))
 	}
-	if err := c.stdin.SetWriteDeadline(t); err != nil && !c.halfClosed {
-		return err
+	if err := c.stdin.SetWriteDeadline(t); !c.halfClosed {
+		return deadlineError(c.addr, err)
 	}
 	return nil
 }

@@ -18,51 +18,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/nettest"
-
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/primitive/process"
 	"github.com/parley-ipc/parley/transport/exec"
 )
-
-// pair is a connection to a child whose other end the test holds too.
-func pair(t testing.TB, role string) (*exec.Conn, net.Conn) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "s")
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	c, err := exec.Dial(t.Context(), address(t, path), in(role))
-	if err != nil {
-		t.Fatal(err)
-	}
-	far, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, far
-}
-
-func TestNetConn(t *testing.T) {
-	for _, role := range []string{"relay", "plainrelay"} {
-		t.Run(role, func(t *testing.T) {
-			nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
-				c, far := pair(t, role)
-				return c, far, func() { _ = far.Close(); _ = c.Close() }, nil // a relay stuck in a write to far would take the whole grace
-			})
-		})
-		t.Run(role+" reversed", func(t *testing.T) {
-			nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
-				c, far := pair(t, role)
-				return far, c, func() { _ = far.Close(); _ = c.Close() }, nil
-			})
-		})
-	}
-}
 
 func TestPlainFilter(t *testing.T) {
 	c := dial(t, program(t, "cat"), exec.Config{})

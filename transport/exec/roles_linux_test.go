@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/signal"
@@ -22,13 +23,16 @@ import (
 	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/transport"
 	"github.com/parley-ipc/parley/transport/exec"
+	"github.com/parley-ipc/parley/transport/transporttest"
 )
 
 func TestMain(m *testing.M) {
-	proctest.RunRole(map[string]proctest.Role{
+	roles := transporttest.Roles(taking, plain)
+	maps.Copy(roles, map[string]proctest.Role{
 		"relay": relay, "plainrelay": plainRelay, "echo": echo, "files": takesFiles, "stray": stray, "stubborn": stubborn,
 		"who": who, "hostile": hostile, "late": late, "hold": hold,
 	})
+	proctest.RunRole(roles)
 	goleak.VerifyTestMain(m)
 }
 
@@ -52,8 +56,8 @@ func relay(p *proctest.Self) error {
 		return err
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { _, _ = io.Copy(far, struct{ io.Reader }{c}); _ = far.(*net.UnixConn).CloseWrite() })
-	wg.Go(func() { _, _ = io.Copy(struct{ io.Writer }{c}, far); _ = c.CloseWrite() })
+	wg.Go(func() { pump(sock{far.(*net.UnixConn)}, c) })
+	wg.Go(func() { pump(c, sock{far.(*net.UnixConn)}) })
 	wg.Wait()
 	return c.Close()
 }

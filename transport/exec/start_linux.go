@@ -107,7 +107,7 @@ func socketpair() (*net.UnixConn, *os.File, error) {
 }
 
 func (e *ends) offer() (offer, error) {
-	o := offer{fd: 3, version: protocolVersion}
+	o := offer{fd: 3, version: ProtocolVersion}
 	_, _ = rand.Read(o.nonce[:]) // never fails
 	for _, b := range []struct {
 		ino  *uint64

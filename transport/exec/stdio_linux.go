@@ -69,7 +69,7 @@ func takeOffer(ctx context.Context) (*net.UnixConn, error) {
 		return nil, nil // inherited without the descriptor
 	}
 	file := os.NewFile(uintptr(o.fd), EnvFD)
-	if o.version != protocolVersion || !o.isFor(0, 1) {
+	if o.version != ProtocolVersion || !o.isFor(0, 1) {
 		return nil, file.Close() // so that we do not keep it open for whom it is
 	}
 	conn, err := net.FileConn(file) // a close-on-exec duplicate

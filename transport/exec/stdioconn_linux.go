@@ -185,28 +185,24 @@ func (c *stdioConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// SetReadDeadline implements net.Conn. A file or /dev/null as stdin never
-// waits and needs none.
+// SetReadDeadline implements net.Conn.
 func (c *stdioConn) SetReadDeadline(t time.Time) error {
-	err := c.in.file.SetReadDeadline(t)
-	if errors.Is(err, os.ErrNoDeadline) {
-		err = nil
+	err := deadlineError(stdioAddress, c.in.file.SetReadDeadline(t))
+	if c.sock != nil && err == nil {
+		err = deadlineError(stdioAddress, c.sock.SetReadDeadline(t))
 	}
-	if c.sock != nil {
-		err = errors.Join(err, c.sock.SetReadDeadline(t))
-	}
-	return c.wrap("set deadline", err)
+	return err
 }
 
 // SetWriteDeadline implements net.Conn.
 func (c *stdioConn) SetWriteDeadline(t time.Time) error {
 	if c.sock != nil {
-		return c.wrap("set deadline", c.sock.SetWriteDeadline(t))
+		return deadlineError(stdioAddress, c.sock.SetWriteDeadline(t))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.out.file.SetWriteDeadline(t); !c.halfClosed && !errors.Is(err, os.ErrNoDeadline) {
-		return c.wrap("set deadline", err)
+	if err := c.out.file.SetWriteDeadline(t); !c.halfClosed || c.done {
+		return deadlineError(stdioAddress, err)
 	}
 	return nil
 }

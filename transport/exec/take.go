@@ -31,7 +31,7 @@ type message [messageSize]byte
 func encode(magic string, n nonce) message {
 	var m message
 	copy(m[:], magic)
-	binary.LittleEndian.PutUint16(m[offVersion:], protocolVersion)
+	binary.LittleEndian.PutUint16(m[offVersion:], ProtocolVersion)
 	copy(m[offNonce:], n[:])
 	return m
 }
@@ -42,8 +42,8 @@ func (m *message) check(magic string, n nonce) error {
 	if string(m[:offVersion]) != magic {
 		return errors.New("what came on the offered descriptor is no take-over message")
 	}
-	if v := binary.LittleEndian.Uint16(m[offVersion:]); v != protocolVersion {
-		return fmt.Errorf("the peer speaks version %d of the take-over, we speak %d", v, protocolVersion)
+	if v := binary.LittleEndian.Uint16(m[offVersion:]); v != ProtocolVersion {
+		return fmt.Errorf("the peer speaks version %d of the take-over, we speak %d", v, ProtocolVersion)
 	}
 	if !bytes.Equal(m[offReserved:offNonce], make([]byte, offNonce-offReserved)) {
 		return errors.New("the take-over message has reserved bytes set")
