@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proctest.Main(m, map[string]proctest.Role{"dial": dialRole, "listen": listenRole})
+	proctest.Main(m, map[string]proctest.Role{"dial": dialRole, "listen": listenRole, "elsewhere": elsewhereRole})
 }
 
 // dialRole connects to its argument and holds on until it is told to end.
@@ -27,6 +28,18 @@ func dialRole(p *proctest.Self) error {
 	defer func() { _ = c.Close() }()
 	p.Say("connected")
 	_, _ = p.Hear()
+	return nil
+}
+
+// elsewhereRole asks about a connection that it got as descriptor 3.
+func elsewhereRole(p *proctest.Self) error {
+	c, err := net.FileConn(os.NewFile(3, "connection"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	uid, err := ClientUID(c.(*net.TCPConn))
+	p.Say(fmt.Sprint(uid, " ", err))
 	return nil
 }
 
@@ -174,4 +187,25 @@ func TestClosedServer(t *testing.T) {
 	if uid, err := ServerUID(c); err == nil {
 		t.Errorf("the closed server has uid %d", uid)
 	}
+}
+
+// TestOtherNamespace: a connection of another network namespace is not looked
+// up in ours, where the same addresses may be somebody else's.
+func TestOtherNamespace(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make a network namespace")
+	}
+	ln := listenOn(t, "tcp", "127.0.0.1:0")
+	connect(t, "tcp", ln.Addr().String())
+	f, err := accept(t, ln).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	p := proctest.StartWith(t, proctest.Options{Role: "elsewhere", Prefix: []string{"unshare", "--net"}, ExtraFiles: []*os.File{f}})
+	if said := p.Hear(); !strings.Contains(said, "not in this network namespace") {
+		t.Errorf("asked elsewhere: %s", said)
+	}
+	p = proctest.StartWith(t, proctest.Options{Role: "elsewhere", ExtraFiles: []*os.File{f}})
+	p.Expect(fmt.Sprint(os.Geteuid(), " ", error(nil))) // the same, asked from here
 }

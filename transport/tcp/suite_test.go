@@ -4,6 +4,7 @@ package tcp_test
 
 import (
 	"context"
+	"maps"
 	"testing"
 
 	"github.com/parley-ipc/parley/auth"
@@ -23,7 +24,11 @@ var backend = transporttest.Backend{
 	ListenerSees: kernelSays,
 }
 
-func TestMain(m *testing.M) { proctest.Main(m, transporttest.Roles(backend)) }
+func TestMain(m *testing.M) {
+	roles := transporttest.Roles(backend)
+	maps.Copy(roles, ownRoles)
+	proctest.Main(m, roles)
+}
 
 func TestSuite(t *testing.T) { transporttest.Run(t, backend) }
 
