@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 	maps.Copy(roles, map[string]proctest.Role{
 		"relay": relay, "plainrelay": plainRelay, "echo": echo, "files": takesFiles, "stray": stray, "stubborn": stubborn,
 		"who": who, "hostile": hostile, "late": late, "hold": hold,
+		"http": serveHTTP, "denying": denying, "listening": listening, "parent": parent, "orphan": orphan, "plainorphan": plainOrphan,
 	})
 	proctest.RunRole(roles)
 	goleak.VerifyTestMain(m)
