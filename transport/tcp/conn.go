@@ -32,6 +32,9 @@ type Conn struct {
 var _ transport.Conn = (*Conn)(nil)
 
 // Peer implements transport.Conn: the uid of a peer on loopback, else nobody.
+// A peer that hung up before the kernel was asked, right after the connect, is
+// nobody too; to a dialler, one that has not accepted yet is the listener's
+// owner.
 func (c *Conn) Peer() auth.Identity { return c.peer }
 
 // Read implements net.Conn.

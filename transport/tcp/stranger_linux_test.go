@@ -69,8 +69,8 @@ func TestStranger(t *testing.T) {
 	if _, err := c.Write([]byte("welcome")); err != nil {
 		t.Fatal(err)
 	}
-	_ = c.Close()
 	p.Expect("uid:0")
+	_ = c.Close()
 	p.Expect(`"welcome" <nil>`)
 }
 
