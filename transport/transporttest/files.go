@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/parley-ipc/parley/fault"
@@ -19,6 +20,7 @@ func files(t *testing.T, b Backend) {
 	t.Run("Limit", func(t *testing.T) { bothWays(t, b, filesLimit) })
 	t.Run("PlainRead", func(t *testing.T) { bothWays(t, b, filesPlainRead) })
 	t.Run("Kinds", func(t *testing.T) { bothWays(t, b, filesKinds) })
+	t.Run("Load", func(t *testing.T) { filesLoad(t, b) })
 	t.Run("Unread", func(t *testing.T) {
 		unread := func(t *testing.T) { filesUnread(t, b) }
 		t.Run("once", unread)
@@ -73,7 +75,7 @@ func sendFiles(t testing.TB, c transport.Conn, text string, fs ...*os.File) {
 		return
 	}
 	if n, err := p.WriteFiles([]byte(text), fs); err != nil || n != len(text) {
-		t.Errorf("WriteFiles(%q, %d files) = %d, %v", text, len(fs), n, err)
+		t.Errorf("WriteFiles of %d bytes and %d files = %d, %v", len(text), len(fs), n, err)
 	}
 }
 
@@ -206,6 +208,59 @@ func filesPlainRead(t *testing.T, near, far transport.Conn) {
 	}
 	_, _ = f.Close(), g.Close()
 	before.compare(t)
+}
+
+// filesLoad passes many groups both ways at once, beyond what any buffer
+// holds. The first byte of a group says how many files come with it.
+func filesLoad(t *testing.T, b Backend) {
+	const groups = 2000
+	d, a := pair(t, b)
+	f := scratch(t, "load")
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, c := range []transport.Conn{d, a} {
+		wg.Go(func() {
+			for i := range groups {
+				p := make([]byte, 1+i%1500)
+				p[0] = byte(1 + i%3)
+				sendFiles(t, c, string(p), []*os.File{f, f, f}[:p[0]]...)
+				if t.Failed() {
+					_ = c.Close()
+					return
+				}
+			}
+			_ = c.CloseWrite()
+		})
+	}
+	one, other := passer(t, d), passer(t, a)
+	wg.Go(func() { countFiles(t, one, groups) })
+	countFiles(t, other, groups)
+}
+
+func countFiles(t testing.TB, c transport.FilePasser, groups int) {
+	p, seen := make([]byte, 2000), 0
+	for {
+		n, fs, err := c.ReadFiles(p)
+		closeFiles(fs)
+		want := 0
+		for _, first := range p[:n] {
+			want += int(first)
+			if first != 0 {
+				seen++
+			}
+		}
+		if len(fs) != want {
+			t.Errorf("with group %d came %d files, want %d", seen, len(fs), want)
+			_ = c.Close()
+			return
+		}
+		if err != nil {
+			if seen != groups {
+				t.Errorf("%d groups of %d came, %v", seen, groups, err)
+			}
+			return
+		}
+	}
 }
 
 // filesUnread: files that nobody read are closed with the connection.
