@@ -36,7 +36,8 @@ var floors = [][]string{
 	{"transport/*"},
 	{"message"},
 	{"."},
-	{"internal/relay", "internal/transfer"},
+	{"internal/relay", "internal/transfer", "internal/measure"},
+	{"internal/peer"},
 	{"examples/*"},
 	{"cmd/*"},
 }
