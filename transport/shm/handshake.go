@@ -63,7 +63,9 @@ func (h *handshake) client() (*rings, error) {
 func (h *handshake) server() (*rings, error) {
 	offer, err := h.hear()
 	if err != nil {
-		h.refuse(err)
+		if fault.KindOf(err) == fault.Protocol {
+			h.refuse(err)
+		}
 		return nil, err
 	}
 	defer offer.close()

@@ -9,4 +9,9 @@ import (
 	"github.com/parley-ipc/parley/transport/transporttest"
 )
 
-func TestMain(m *testing.M) { proctest.Main(m, transporttest.Roles(backends...)) }
+func TestMain(m *testing.M) {
+	roles := transporttest.Roles(backends...)
+	roles["bench"] = benchServer
+	roles["exchange"] = exchangeRole
+	proctest.Main(m, roles)
+}

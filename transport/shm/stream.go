@@ -63,7 +63,11 @@ type stream struct {
 
 // fail ends the connection for good because the peer broke the protocol.
 func (s *stream) fail(err error) error {
-	e := fault.New(fault.KindOf(err), "connection", s.addr, err)
+	kind := fault.KindOf(err)
+	if kind == fault.Other {
+		kind = fault.Protocol
+	}
+	e := fault.New(kind, "connection", s.addr, err)
 	s.failure.CompareAndSwap(nil, e)
 	s.raise(isBroken)
 	_ = s.sock.CloseRead()
