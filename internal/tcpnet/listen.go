@@ -74,8 +74,9 @@ func listenError(ctx context.Context, addr endpoint.Address, err error) error {
 		return f.WithHint("another program has the port: `ss -ltnp` names it; stop it, or listen on another port, or on port 0 for any free one")
 	case fault.Denied:
 		return f.WithHint("ports below 1024 are for root: listen on another port")
+	default:
+		return f
 	}
-	return f
 }
 
 // owner returns the registry's word on who has addr's port, or "".

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -88,6 +89,9 @@ func checkTime(file string, leaf *x509.Certificate, now time.Time) error {
 
 func read(name string) ([]byte, error) {
 	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, bad(name, err, fmt.Sprintf("let uid %d read it", os.Geteuid()))
+	}
 	if err != nil {
 		return nil, bad(name, err, howToMake)
 	}

@@ -3,6 +3,7 @@
 package tls_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -186,4 +187,44 @@ func TestUsedPort(t *testing.T) {
 	_ = ln.Close()
 	_, err = tls.Dial(t.Context(), address(t, "tls://"+addr), transport.DialConfig{}, server)
 	wantFault(t, "dial", err, fault.Unavailable, "listen")
+}
+
+// TestSilentServer: a handshake takes its time limit and no longer.
+func TestSilentServer(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // the kernel connects, nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	_, err = tls.Dial(t.Context(), address(t, "tls://"+ln.Addr().String()), transport.DialConfig{HandshakeTimeout: 50 * time.Millisecond}, tls.Config{})
+	wantFault(t, "dial", err, fault.Timeout, "TLS")
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	_, err = tls.Dial(ctx, address(t, "tls://"+ln.Addr().String()), transport.DialConfig{HandshakeTimeout: limit}, tls.Config{})
+	wantFault(t, "cancelled dial", err, fault.Canceled, "")
+}
+
+func TestListenOn(t *testing.T) {
+	server := issue(t, authority(t), host("server"))
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.ListenOn(t.Context(), raw, address(t, "tls://localhost:0"), transport.ListenConfig{Authorizer: anyone}, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	d, a := connect(t, l, tls.Config{CAFile: server.CAFile})
+	carry(t, d, a)
+
+	raw, err = net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tls.ListenOn(t.Context(), raw, address(t, "tls://localhost:0"), transport.ListenConfig{}, tls.Config{})
+	wantFault(t, "without a certificate", err, fault.Invalid, "--cert")
+	if _, err := raw.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the socket was left open: %v", err)
+	}
 }
