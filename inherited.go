@@ -28,6 +28,7 @@ func (lc *ListenConfig) inherited(ctx context.Context, addr endpoint.Address) (t
 		return tcp.ListenOn(ctx, raw, addr, lc.ListenConfig)
 	case endpoint.TLS:
 		return tls.ListenOn(ctx, raw, addr, lc.ListenConfig, lc.TLS)
+	default: // activation finds sockets only
+		return unix.ListenOn(ctx, raw, addr, lc.ListenConfig)
 	}
-	return unix.ListenOn(ctx, raw, addr, lc.ListenConfig)
 }

@@ -37,7 +37,7 @@ func Create(name string, size int) (*Segment, error) {
 func Receive(fd, size int) (*Segment, error) {
 	s, err := receive(fd, size)
 	if err != nil {
-		closeFD(fd)
+		_ = closeFD(fd)
 		return nil, err
 	}
 	return s, nil

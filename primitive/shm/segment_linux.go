@@ -91,7 +91,7 @@ func check(fd, size int) error {
 	if err := unix.Fstatfs(fd, &fs); err != nil {
 		return os.NewSyscallError("fstatfs", err)
 	}
-	if int64(fs.Type) != unix.TMPFS_MAGIC {
+	if int64(fs.Type) != unix.TMPFS_MAGIC { //nolint:unconvert // 32 bits on some
 		return fmt.Errorf("it lies on a file system of type %#x, not tmpfs", fs.Type)
 	}
 	var st unix.Stat_t
