@@ -79,9 +79,10 @@ type FilePasser interface {
 	WriteFiles(p []byte, files []*os.File) (int, error)
 
 	// ReadFiles is Read, and returns the files that came with the bytes it
-	// read. It never reads past the first byte of the next group of files, so
-	// each group is returned with its own bytes. A plain Read closes the files
-	// that it passes over. The caller owns what is returned.
+	// read: at most one group, with the bytes among which the group's first
+	// byte is, and none of the next group. Bytes that were written before a
+	// group may come together with it. A plain Read closes the files that it
+	// passes over. The caller owns what is returned.
 	ReadFiles(p []byte) (n int, files []*os.File, err error)
 }
 
