@@ -4,6 +4,7 @@ package transfer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +24,9 @@ type ReceiveOptions struct {
 
 // Received is a file that has arrived whole.
 type Received struct {
-	Name string
-	Size int64
+	Name   string
+	Size   int64
+	SHA256 [sha256.Size]byte
 }
 
 // Receive receives files into dir until the peer says goodbye. A file takes
@@ -112,7 +114,7 @@ func (r *receiver) file(ctx context.Context) (failure, err error) {
 		return failure, r.mc.Send(ctx, appendFailed(nil, failure))
 	}
 	if r.opts.Received != nil {
-		r.opts.Received(Received{o.name, got})
+		r.opts.Received(Received{o.name, got.size, got.sum})
 	}
 	return nil, r.mc.Send(ctx, []byte{tagDone})
 }
@@ -134,7 +136,7 @@ func errExists(name string) error {
 
 // content takes data until its end. A failure is told at once, and the rest
 // of the file is received and forgotten.
-func (r *receiver) content(ctx context.Context, o offer, p *part) (size int64, failure, err error) {
+func (r *receiver) content(ctx context.Context, o offer, p *part) (got digest, failure, err error) {
 	sum := newSummer()
 	defer sum.close()
 	for {
@@ -143,7 +145,7 @@ func (r *receiver) content(ctx context.Context, o offer, p *part) (size int64, f
 			if errors.Is(err, io.EOF) {
 				err = fault.New(fault.PeerDied, "receive", o.name, errors.New("the sender ended in the middle of the file"))
 			}
-			return 0, nil, err
+			return digest{}, nil, err
 		}
 		done, failure, err := r.take(o, p, sum, m.Bytes())
 		m.Release()
@@ -152,10 +154,10 @@ func (r *receiver) content(ctx context.Context, o offer, p *part) (size int64, f
 			if err == nil && !done {
 				err = r.skip(ctx)
 			}
-			return 0, failure, err
+			return digest{}, failure, err
 		}
 		if err != nil || done {
-			return sum.size, nil, err
+			return sum.digest(), nil, err
 		}
 		if r.opts.Progress != nil {
 			r.opts.Progress(Progress{o.name, sum.size, o.size})

@@ -4,6 +4,7 @@ package transfer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"os"
@@ -24,6 +25,15 @@ type SendOptions struct {
 	Stdin    io.Reader      // what "-" reads; default os.Stdin
 	Name     string         // what "-" is called over there; default "stdin"
 	Progress func(Progress) // called from Send's goroutine, at most once a chunk; may be nil
+	Sent     func(Sent)     // called for each file that was acknowledged, or failed by itself; may be nil
+}
+
+// Sent is what became of a file. Size and SHA256 are set only where Err is nil.
+type Sent struct {
+	Name   string
+	Size   int64
+	SHA256 [sha256.Size]byte
+	Err    error
 }
 
 // Send sends files, each a path or "-" for opts.Stdin, and says goodbye. It
@@ -52,6 +62,10 @@ func Send(ctx context.Context, mc *message.Conn, files []string, opts SendOption
 		}
 		if failure != nil {
 			refused = append(refused, failure)
+			s.sum = digest{}
+		}
+		if s.opts.Sent != nil {
+			s.opts.Sent(Sent{s.nameOf(path), s.sum.size, s.sum.sum, failure})
 		}
 	}
 	return errors.Join(append(refused, mc.CloseWrite(ctx))...)
@@ -60,6 +74,15 @@ func Send(ctx context.Context, mc *message.Conn, files []string, opts SendOption
 type sender struct {
 	mc   *message.Conn
 	opts SendOptions
+	sum  digest // of the last file that was sent to its end
+}
+
+// nameOf is what a file is called over there.
+func (s *sender) nameOf(path string) string {
+	if path == "-" {
+		return s.opts.Name
+	}
+	return filepath.Base(path)
 }
 
 // file sends one file. failure concerns the file alone, err the connection.
@@ -84,7 +107,7 @@ func (s *sender) file(ctx context.Context, path string) (failure, err error) {
 
 func (s *sender) open(path string) (io.ReadCloser, offer, error) {
 	if path == "-" {
-		return io.NopCloser(s.opts.Stdin), offer{mode: 0o600, size: unknownSize, name: s.opts.Name}, nil
+		return io.NopCloser(s.opts.Stdin), offer{mode: 0o600, size: unknownSize, name: s.nameOf(path)}, nil
 	}
 	f, err := os.Open(path) // a FIFO is opened and read like any stream
 	if err != nil {
@@ -98,8 +121,8 @@ func (s *sender) open(path string) (io.ReadCloser, offer, error) {
 		_ = f.Close()
 		return nil, offer{}, err
 	}
-	o := offer{mode: info.Mode().Perm(), size: info.Size(), name: filepath.Base(path)}
-	if !info.Mode().IsRegular() {
+	o := offer{mode: info.Mode().Perm(), size: info.Size(), name: s.nameOf(path)}
+	if !info.Mode().IsRegular() || info.Size() == 0 { // files of /proc say 0 and have content
 		o.size = unknownSize
 	}
 	return f, o, nil
@@ -181,6 +204,7 @@ func (s *sender) chunks(ctx context.Context, src *source, o offer, verdict <-cha
 				return fault.Wrap("send", o.name, c.why), nil
 			}
 			if c.last {
+				s.sum = c.sum
 				return nil, nil
 			}
 			done += int64(len(c.p) - 1)

@@ -12,8 +12,9 @@ import (
 // chunk is a message ready to be sent.
 type chunk struct {
 	p    []byte
-	last bool  // p is the end of the file, or abandons it
-	why  error // why it is abandoned
+	last bool   // p is the end of the file, or abandons it
+	sum  digest // of the whole file, with its end
+	why  error  // why it is abandoned
 }
 
 // source reads and hashes beside the sending, two buffers ahead.
@@ -58,7 +59,7 @@ func (s *source) run(ctx context.Context, in io.Reader) {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			d := digest{size: size}
 			hash.Sum(d.sum[:0])
-			s.pass(ctx, chunk{p: appendEnd(nil, d), last: true})
+			s.pass(ctx, chunk{p: appendEnd(nil, d), last: true, sum: d})
 			return
 		}
 		if err != nil {

@@ -132,6 +132,21 @@ func TestFilesArriveWhole(t *testing.T) {
 	}
 }
 
+// TestFileThatLiesAboutItsSize: files of /proc say 0.
+func TestFileThatLiesAboutItsSize(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("uses /proc")
+	}
+	to := t.TempDir()
+	serr, rerr := run(t, []string{"/proc/version"}, SendOptions{}, to, ReceiveOptions{})
+	if serr != nil || rerr != nil {
+		t.Fatal(serr, rerr)
+	}
+	if info, err := os.Stat(filepath.Join(to, "version")); err != nil || info.Size() == 0 {
+		t.Fatal(info, err)
+	}
+}
+
 func TestStdin(t *testing.T) {
 	to := t.TempDir()
 	serr, rerr := run(t, []string{"-"}, SendOptions{Stdin: strings.NewReader("from a pipe"), Name: "log"}, to, ReceiveOptions{})
