@@ -36,12 +36,12 @@ var groups = []struct {
 	id, title string
 	verbs     []verb
 }{
-	{"connect", "Connect:", []verb{listenVerb, dialVerb, relayVerb, whoamiVerb}},
+	{"connect", "Connect:", []verb{listenVerb, dialVerb, sendVerb, receiveVerb, relayVerb, whoamiVerb}},
 	{"call", "Call:", nil},
 	{"queue", "Queue:", nil},
 	{"share", "Share:", nil},
 	{"synchronise", "Synchronise:", nil},
-	{"operate", "Operate:", []verb{lsVerb, policyVerb, caVerb, setupVerb, doctorVerb, gcVerb, versionVerb}},
+	{"operate", "Operate:", []verb{lsVerb, policyVerb, caVerb, tokenVerb, setupVerb, doctorVerb, gcVerb, versionVerb}},
 }
 
 func newRoot(a *app) *cobra.Command {

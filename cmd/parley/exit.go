@@ -28,6 +28,11 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// failedError is a failure of the work itself: exit code 1, whatever its kind.
+type failedError struct{ error }
+
+func (e failedError) Unwrap() error { return e.error }
+
 // codeError ends the process with the code of a CMD that it ran. It has been
 // reported already, or there is nothing to report.
 type codeError int
@@ -51,6 +56,9 @@ func codeOf(err error) int {
 	var usage usageError
 	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
 		return exitUsage
+	}
+	if failed := (failedError{}); errors.As(err, &failed) {
+		return exitFailed
 	}
 	switch fault.KindOf(err) {
 	case fault.Invalid:
