@@ -61,6 +61,7 @@ func (w *writer) borrow(ctx context.Context, n int) (loan []byte, lead int, err 
 	if !w.whole {
 		lead = prefaceSize
 	}
+	w.watch.release()
 	loan, err = w.c.lender.Reserve(ctx, lead+headerSize+n)
 	if err != nil {
 		return nil, 0, w.failed(ctx, false, err)

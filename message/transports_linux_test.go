@@ -215,6 +215,67 @@ func TestCancelOverEachTransport(t *testing.T) {
 	})
 }
 
+// TestEndedContextLeavesNothingBehind: whatever way the context was watched,
+// its end after the calls does not touch later ones.
+func TestEndedContextLeavesNothingBehind(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, b backend) {
+		client, server := b.pair(t, ctx)
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close() }()
+		for range 3 {
+			short, cancel := context.WithCancel(ctx)
+			for range 3 {
+				_ = client.SendFiles(short, []byte("x"), []*os.File{f}) // not over tcp
+				if err := client.Send(short, []byte("x")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cancel()
+			room, err := client.Reserve(ctx, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := room.Commit(ctx, 10); err != nil {
+				t.Fatal(err)
+			}
+			if err := client.Send(context.Background(), []byte("last")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for last := 0; last < 3; {
+			m, err := server.Receive(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(m.Bytes()) == "last" {
+				last++
+			}
+			m.Release()
+		}
+	})
+}
+
+// TestSendFilesIsCancelled: also past the part that carries the files.
+func TestSendFilesIsCancelled(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, b backend) {
+		client, _ := b.pair(t, ctx)
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close() }()
+		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+		err = client.SendFiles(short, make([]byte, 20<<20), []*os.File{f}) // nobody receives
+		if !errors.Is(err, fault.Timeout) && !errors.Is(err, fault.Unsupported) {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestDeniedOverEachTransport(t *testing.T) {
 	onEach(t, func(t *testing.T, ctx context.Context, b backend) {
 		l := b.start(t, ctx, transport.ListenConfig{

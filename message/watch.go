@@ -59,6 +59,13 @@ func (w *watch) end(ctx context.Context) {
 	w.last = done
 }
 
+// release ends all watching, for what waits without begin.
+func (w *watch) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.letGo()
+}
+
 // close lets the context go for good.
 func (w *watch) close() {
 	w.mu.Lock()

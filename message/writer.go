@@ -164,8 +164,10 @@ func (s *stage) write(p []byte) (err error) {
 	case len(s.files) > 0:
 		files := s.files
 		s.files = nil
-		s.w.watch.begin(s.ctx)
-		defer s.w.watch.end(s.ctx)
+		if c.ctxW != nil { // else do watches
+			s.w.watch.begin(s.ctx)
+			defer s.w.watch.release()
+		}
 		n, err = s.w.passer.WriteFiles(p, files)
 	case c.ctxW != nil:
 		n, err = c.ctxW.WriteContext(s.ctx, p)
