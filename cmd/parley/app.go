@@ -36,7 +36,7 @@ var groups = []struct {
 	id, title string
 	verbs     []verb
 }{
-	{"connect", "Connect:", []verb{listenVerb, dialVerb, sendVerb, receiveVerb, relayVerb, whoamiVerb}},
+	{"connect", "Connect:", []verb{demoVerb, listenVerb, dialVerb, sendVerb, receiveVerb, relayVerb, whoamiVerb, peerVerb}},
 	{"call", "Call:", nil},
 	{"queue", "Queue:", nil},
 	{"share", "Share:", nil},

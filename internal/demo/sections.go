@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package demo
+
+import "github.com/parley-ipc/parley/endpoint"
+
+// sections is everything that the demonstration shows, in order.
+func sections() []section {
+	return []section{
+		{
+			name: "connect",
+			tables: []table{
+				{
+					{"bytes", "both ways at once", "8 MiB, SHA-256"},
+					{"awake", "round trip, 64 B", "p50 / p99"},
+					{"slept", "after both slept", "p50 / p99"},
+					{"throughput", "one way", "64 KiB writes"},
+					{"files", "open files", "one each way"},
+				},
+				{
+					{"identity", "the peer is to us ⇄ we are to the peer", ""},
+					{"stranger", "a stranger comes", ""},
+					{"killed", "the peer is killed (-9)", ""},
+				},
+			},
+			rows: []mechanism{
+				connecting(endpoint.Inproc),
+				connecting(endpoint.SHM),
+				connecting(endpoint.Unix),
+				connecting(endpoint.TCP),
+				connecting(endpoint.TLS),
+				connecting(endpoint.FIFO),
+				connecting(endpoint.Exec),
+			},
+		},
+	}
+}
