@@ -160,8 +160,9 @@ func events(fd uintptr, want int16) int16 {
 	}
 }
 
-// Lock takes the pipe for this open file, exclusively, until that is closed.
-// It reports whether it got it; the kernel frees it when its holder dies.
+// Lock takes the pipe for this end, exclusively, until that is closed. It
+// reports whether it got it; the kernel frees it when its holder dies. It is
+// another lock than Hold's, and needs no writing end.
 func Lock(f *os.File) (bool, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -177,8 +178,51 @@ func Lock(f *os.File) (bool, error) {
 	return lerr == nil, fault.Wrap("lock fifo", f.Name(), os.NewSyscallError("flock", lerr))
 }
 
+// Hold marks f, a writing end, as in use until it is closed, for Held to see.
+// It reports whether nobody else had. The kernel drops it when its holder dies.
+func Hold(f *os.File) (bool, error) {
+	_, err := ofd(f, unix.F_OFD_SETLK)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Held reports whether another writing end than f is marked as in use.
+func Held(f *os.File) (bool, error) {
+	lock, err := ofd(f, unix.F_OFD_GETLK)
+	return err == nil && lock.Type != unix.F_UNLCK, err
+}
+
+func ofd(f *os.File, cmd int) (unix.Flock_t, error) {
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return lock, fault.Wrap("lock fifo", f.Name(), err)
+	}
+	var lerr error
+	if err := raw.Control(func(fd uintptr) { lerr = unix.FcntlFlock(fd, cmd, &lock) }); err != nil {
+		return lock, fault.Wrap("lock fifo", f.Name(), err)
+	}
+	return lock, fault.Wrap("lock fifo", f.Name(), os.NewSyscallError("fcntl", lerr))
+}
+
 // Capacity is how many bytes the pipe holds between its ends.
 func Capacity(f *os.File) (int, error) { return fcntl(f, unix.F_GETPIPE_SZ, 0) }
+
+// Buffered is how many bytes have been written and not yet read; either end
+// may ask.
+func Buffered(f *os.File) (n int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, fault.Wrap("inspect fifo", f.Name(), err)
+	}
+	var ferr error
+	if err := raw.Control(func(fd uintptr) { n, ferr = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil {
+		return 0, fault.Wrap("inspect fifo", f.Name(), err)
+	}
+	return n, fault.Wrap("inspect fifo", f.Name(), os.NewSyscallError("ioctl FIONREAD", ferr))
+}
 
 // SetCapacity asks for at least n bytes and returns what it got. Beyond
 // /proc/sys/fs/pipe-max-size it is fault.Denied, but for root.

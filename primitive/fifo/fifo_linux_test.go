@@ -92,6 +92,11 @@ func TestCameAndGone(t *testing.T) {
 	if _, err := w.WriteString("ab"); err != nil {
 		t.Fatal(err)
 	}
+	for _, end := range []*os.File{r, w} {
+		if n, err := fifo.Buffered(end); n != 2 || err != nil {
+			t.Errorf("%d bytes buffered, %v, want 2", n, err)
+		}
+	}
 	look("with bytes", true, "", false) // poll tells, nothing is taken
 	_ = w.Close()
 	look("writer gone", true, "", true)
@@ -134,6 +139,32 @@ func TestLock(t *testing.T) {
 	}
 	_ = a.Close()
 	if got, err := fifo.Lock(b); !got || err != nil {
+		t.Fatal(got, err)
+	}
+}
+
+func TestHold(t *testing.T) {
+	f := mk(t)
+	r, err := f.Reader()
+	opened(t, r, err)
+	a, err := f.Writer()
+	a = opened(t, a, err)
+	b, err := f.Writer()
+	b = opened(t, b, err)
+	if got, err := fifo.Held(b); got || err != nil {
+		t.Fatal(got, err)
+	}
+	if got, err := fifo.Hold(a); !got || err != nil {
+		t.Fatal(got, err)
+	}
+	if got, err := fifo.Held(b); !got || err != nil {
+		t.Fatal(got, err)
+	}
+	if got, err := fifo.Hold(b); got || err != nil {
+		t.Fatal(got, err)
+	}
+	_ = a.Close()
+	if got, err := fifo.Held(b); got || err != nil {
 		t.Fatal(got, err)
 	}
 }

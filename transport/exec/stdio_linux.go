@@ -36,6 +36,9 @@ func Stdio(ctx context.Context, cfg transport.DialConfig) (transport.Conn, error
 	ctx, cancel := context.WithTimeout(ctx, cfg.HandshakeTimeout)
 	defer cancel()
 	sock, err := takeOffer(ctx)
+	if ctx.Err() != nil { // the parent may yet see our TAKE and leave the pipes
+		return nil, fault.New(fault.Timeout, "open", "stdio:", errors.Join(context.Cause(ctx), err))
+	}
 	if err != nil {
 		cfg.Logger.Warn("PARLEY_FD was offered and cannot be taken: going on over stdin and stdout", "error", err)
 	}

@@ -92,6 +92,10 @@ func (d *dialler) try() (*Conn, error) {
 	if d.c2s, err = d.find(toServer); err != nil {
 		return nil, err
 	}
+	if mode, _, err := d.s2c.Mode(); err == nil && mode&spent != 0 {
+		// Not even opened: the listener may be waiting for its peer to do so.
+		return nil, d.awaitNewPair()
+	}
 	r, err := d.s2c.Reader()
 	if err != nil {
 		return nil, d.openError(err)
@@ -159,8 +163,7 @@ func (d *dialler) join(r *os.File) (*Conn, error) {
 		return nil, d.failed(err)
 	}
 	if !locked {
-		return nil, fault.New(fault.InUse, "dial", d.addr.String(), errors.New("another peer is connected, and a fifo serves one at a time")).
-			WithHint("wait for it to end, or use unix:// or shm://")
+		return nil, d.inUse()
 	}
 	mode, named, err := d.s2c.Mode()
 	switch {
@@ -181,17 +184,37 @@ func (d *dialler) join(r *os.File) (*Conn, error) {
 	if err != nil {
 		return nil, d.openError(err)
 	}
-	err = d.s2c.SetMode(mode | spent)
+	err = d.mark(w, mode)
 	var first []byte
 	if err == nil {
 		first, err = d.awaitServer(r, w)
 	}
 	if err != nil {
-		return nil, errors.Join(err, w.Close())
+		_ = w.Close()
+		return nil, err
 	}
 	c := &Conn{addr: d.addr, peer: identify(d.s2c), r: r, w: w}
 	c.first.bytes = first
 	return c, nil
+}
+
+// mark makes the pair ours, unless it holds bytes: of somebody who wrote
+// without asking, as a shell does.
+func (d *dialler) mark(w *os.File, mode fs.FileMode) error {
+	_, err := fifo.Hold(w)
+	if err == nil {
+		err = d.s2c.SetMode(mode | spent)
+	}
+	n, berr := fifo.Buffered(w)
+	if n > 0 {
+		return errSpent
+	}
+	return d.failed(errors.Join(err, berr))
+}
+
+func (d *dialler) inUse() error {
+	return fault.New(fault.InUse, "dial", d.addr.String(), errors.New("another peer is connected, and a fifo serves one at a time")).
+		WithHint("wait for it to end, or use unix:// or shm://")
 }
 
 func identify(f *fifo.FIFO) auth.Identity {
@@ -225,9 +248,10 @@ func (d *dialler) awaitServer(r, w *os.File) (first []byte, err error) {
 	}
 }
 
-// awaitNewPair waits until the names mean other pipes, or nobody serves them.
-// To see the latter it opens c2s for an instant, which the listener's reader
-// does not notice but as an end that comes a little later.
+// awaitNewPair waits until the names mean other pipes. It is an error if a peer
+// is connected or nobody serves them: to see that, it opens c2s for an instant,
+// which the listener's reader does not notice but as an end that comes a
+// little later.
 func (d *dialler) awaitNewPair() error {
 	if d.watch != nil {
 		_ = d.watch.Close()
@@ -246,7 +270,14 @@ func (d *dialler) awaitNewPair() error {
 		if err != nil {
 			return d.openError(err)
 		}
+		held, err := fifo.Held(w)
 		_ = w.Close()
+		if err != nil {
+			return d.failed(err)
+		}
+		if held {
+			return d.inUse()
+		}
 		if err := d.watch.Wait(d.ctx); err != nil {
 			if fault.KindOf(err) == fault.Timeout {
 				return fault.New(fault.InUse, "dial", d.addr.String(), errors.New("the listener still serves the peer before us, who is gone")).
