@@ -57,7 +57,12 @@ func newBell(sock *net.UnixConn, safety time.Duration, hangup func(error)) (*bel
 	b := &bell{sock: sock, raw: raw, safety: safety, holder: nobody, hangup: hangup}
 	b.ch = [2]chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}
 	b.hearFn = func(fd uintptr) bool { return b.hear(int(fd)) }
-	b.lookFn = func(fd uintptr) { b.hear(int(fd)) }
+	b.lookFn = func(fd uintptr) {
+		if b.hear(int(fd)) { // it may have been for one who sleeps
+			b.kick(reading)
+			b.kick(writing)
+		}
+	}
 	b.ringFn = func(fd uintptr) {
 		if err := sendByte(int(fd), msgWake); err != nil {
 			b.hangup(err)

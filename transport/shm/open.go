@@ -129,7 +129,6 @@ func newStream(sock *net.UnixConn, addr string, r *rings, opts Options) (*stream
 	s.ours, s.theirs = pageOf(r.ownMap.Head), pageOf(r.theirMap.Head)
 	s.maps = [2]*kernel.Mapping{r.ownMap, r.theirMap}
 	s.halves.Store(2)
-	s.rd.mu.turn, s.wr.mu.turn = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.rd.ring, s.rd.side, s.rd.sleep, s.rd.moved = r.reader, reading, s.ours.rsleep, s.readMoved
 	s.wr.ring, s.wr.side, s.wr.sleep, s.wr.moved = r.writer, writing, s.ours.wsleep, s.writeMoved
 	s.rd.pacer, s.wr.pacer = wake.NewPacer(opts.Spin), wake.NewPacer(opts.Spin)

@@ -353,9 +353,14 @@ func (r *restore) until(ctx context.Context) func() {
 	if ctx.Done() == nil {
 		return func() {}
 	}
-	stop := context.AfterFunc(ctx, func() { r.change(true) })
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		r.change(true)
+	})
 	return func() {
 		if !stop() {
+			<-done
 			r.change(false)
 		}
 	}
