@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wake
+
+import (
+	"testing"
+	"time"
+)
+
+func TestSpinnersFor(t *testing.T) {
+	for _, c := range []struct {
+		procs, affinity int
+		quota           float64
+		throttled       bool
+		want            int32
+	}{
+		{procs: 8, affinity: 8, quota: 8, want: 4},
+		{procs: 1, affinity: 8, quota: 8, want: 1},
+		{procs: 3, affinity: 2, quota: 2, want: 1},
+		{procs: 8, affinity: 1, quota: 8, want: 0},
+		{procs: 8, affinity: 8, quota: 1.5, want: 0},
+		{procs: 8, affinity: 8, quota: 0.5, want: 0},
+		{procs: 8, affinity: 8, quota: 8, throttled: true, want: 0},
+	} {
+		if got := spinnersFor(c.procs, c.affinity, c.quota, c.throttled); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
+// allow makes the machine look roomy for one test.
+func allow(t *testing.T, n int32) {
+	t.Helper()
+	room.open()
+	was, next := room.max.Load(), room.next.Load()
+	room.max.Store(n)
+	room.next.Store(time.Now().Add(time.Hour).UnixNano())
+	t.Cleanup(func() { room.max.Store(was); room.next.Store(next) })
+}
+
+func never() bool { return false }
+
+func TestOffNeverLooks(t *testing.T) {
+	p := NewPacer(Off)
+	if p.Spin(func() bool { t.Error("looked"); return true }) {
+		t.Error("Off spun")
+	}
+}
+
+func TestNoRoomNoSpin(t *testing.T) {
+	allow(t, 0)
+	p := NewPacer(Auto)
+	if p.Spin(func() bool { t.Error("looked"); return true }) {
+		t.Error("spun without room")
+	}
+}
+
+func TestSpinsWhileItPays(t *testing.T) {
+	allow(t, 1)
+	p := NewPacer(Auto)
+	for range 1000 {
+		looks := 0
+		if !p.Spin(func() bool { looks++; return looks > 20 }) {
+			t.Fatal("gave up although it pays")
+		}
+	}
+	tried := 0
+	for range 320 {
+		looked := false
+		p.Spin(func() bool { looked = true; return false })
+		if looked {
+			tried++
+		}
+		p.Slept(time.Second)
+	}
+	if tried > 20 {
+		t.Errorf("%d of 320 waits were spun in vain", tried)
+	}
+	for range 4 {
+		p.Slept(10 * time.Microsecond)
+	}
+	p.tried = false
+	p.Slept(10 * time.Microsecond)
+	looks := 0
+	if !p.Spin(func() bool { looks++; return looks > 3 }) {
+		t.Error("short sleeps did not bring spinning back")
+	}
+}
+
+func TestSlotsAreBounded(t *testing.T) {
+	allow(t, 1)
+	if !room.enter() || room.enter() {
+		t.Error("one slot, but not exactly one got in")
+	}
+	room.leave()
+	p := NewPacer(Auto)
+	room.enter()
+	defer room.leave()
+	looks := 0
+	p.Spin(func() bool { looks++; return false })
+	if looks > glance+1 {
+		t.Errorf("%d looks without a slot", looks)
+	}
+}
+
+func TestSpinEnds(t *testing.T) {
+	allow(t, 1)
+	for _, m := range []Mode{Auto, Always} {
+		p := NewPacer(m)
+		if p.Spin(never) {
+			t.Errorf("mode %d: saw what never was", m)
+		}
+		if p.Awake() != (m == Always) {
+			t.Errorf("mode %d: awake %v", m, p.Awake())
+		}
+	}
+}
