@@ -4,8 +4,10 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/peer"
 	"github.com/parley-ipc/parley/transport"
 )
@@ -22,7 +24,16 @@ func bytesBothWays(ctx context.Context, sc *scene) (finding, error) {
 
 // files: an open file arrives as one, and another comes back.
 func files(ctx context.Context, sc *scene) (finding, error) {
-	err := sc.with(ctx, peer.PassFiles)
+	err := sc.with(ctx, func(conn transport.Conn) error {
+		err := peer.PassFiles(conn)
+		if fault.KindOf(err) == fault.Unsupported {
+			// The listener must have known us before we go: a tcp peer that
+			// has gone is nobody.
+			_, askErr := peer.AskWho(conn)
+			err = errors.Join(err, askErr)
+		}
+		return err
+	})
 	return finding{"arrived", nil}, err
 }
 

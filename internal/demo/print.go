@@ -31,10 +31,8 @@ func (r Report) Print(w io.Writer, colour bool) error {
 }
 
 func (r Report) printTable(b *strings.Builder, s section, t table, colour bool) {
-	lines := [][]string{{""}, {s.name}}
-	for _, c := range t {
-		lines[0], lines[1] = append(lines[0], c.head), append(lines[1], c.unit)
-	}
+	lines := t.heads(s.name)
+	heads := len(lines)
 	for _, m := range s.rows {
 		line, played := []string{m.name}, false
 		for _, c := range t {
@@ -55,18 +53,31 @@ func (r Report) printTable(b *strings.Builder, s section, t table, colour bool) 
 		var text strings.Builder
 		for i, cell := range line {
 			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell)+2)
-			text.WriteString(paint(cell, n, colour) + pad)
+			text.WriteString(paint(cell, n < heads, colour) + pad)
 		}
 		b.WriteString(strings.TrimRight(text.String(), " ") + "\n")
 	}
 }
 
+// heads are the lines above the rows: what is checked and, unless no column
+// says it, in which unit.
+func (t table) heads(name string) [][]string {
+	head, unit := []string{name}, []string{""}
+	for _, c := range t {
+		head, unit = append(head, c.head), append(unit, c.unit)
+	}
+	if strings.Join(unit, "") == "" {
+		return [][]string{head}
+	}
+	return [][]string{head, unit}
+}
+
 // paint makes headings bold and failures red.
-func paint(cell string, line int, colour bool) string {
+func paint(cell string, head, colour bool) string {
 	switch {
 	case !colour || cell == "":
 		return cell
-	case line < 2:
+	case head:
 		return "\x1b[1m" + cell + "\x1b[0m"
 	case cell == failedText:
 		return "\x1b[31m" + cell + "\x1b[0m"

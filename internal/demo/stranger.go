@@ -18,6 +18,9 @@ import (
 // strangerUID is nobody's, as far as anybody knows.
 const strangerUID = 54321
 
+// exitDenied is the exit code of this command when it is denied, or denies.
+const exitDenied = 3
+
 // stranger: whom policy does not admit gets nothing, and the listener knows
 // whom it refused.
 func stranger(ctx context.Context, sc *scene) (finding, error) {
@@ -40,7 +43,7 @@ func stranger(ctx context.Context, sc *scene) (finding, error) {
 	}
 	who := fmt.Sprintf("uid:%d", strangerUID)
 	if sc.scheme == endpoint.FIFO {
-		return refused(r, who+", by the file's mode", r.Denied)
+		return refused(r, who+", by the mode", r.Denied)
 	}
 	return sc.refused(ctx, sc.peer, r, who, who)
 }
@@ -73,7 +76,7 @@ func (sc *scene) byRule(ctx context.Context) (finding, error) {
 		return finding{}, err
 	}
 	if sc.scheme == endpoint.Exec {
-		return refused(r, us+", by a rule of the child's", true)
+		return refused(r, us+", by the child's rule", r.ExitCode == exitDenied)
 	}
 	return sc.refused(ctx, other, r, us, us+", by a rule")
 }
@@ -92,7 +95,7 @@ func (sc *scene) refused(ctx context.Context, p *peer.Peer, r peer.Refusal, who,
 }
 
 func refused(r peer.Refusal, who string, also bool) (finding, error) {
-	how := "connection closed"
+	how := "closed"
 	if r.Denied {
 		how = "told “denied”"
 	}

@@ -17,6 +17,8 @@ type Refusal struct {
 	Denied  bool   `json:"denied"` // it was told so; else it found the connection closed
 	Bytes   int    `json:"bytes"`  // that it got from the other side
 	Error   string `json:"error,omitempty"`
+
+	ExitCode int `json:"exit_code,omitempty"` // exec: of the child
 }
 
 // intrudeTime is how long an intruder waits for an answer.
@@ -42,17 +44,26 @@ func Intrude(ctx context.Context, dial func(context.Context) (transport.Conn, er
 	if err == nil {
 		return Refusal{Bytes: n}
 	}
+	if child, ok := conn.(interface{ Wait(context.Context) error }); ok {
+		err = errors.Join(err, child.Wait(ctx)) // its exit code is all that it can tell
+	}
 	return refusal(n, errors.Join(err, wrote))
 }
 
-// refusal: a connection that ends without a byte is one; a time-out or
-// nobody there is not.
+// refusal: a connection that ends without a byte is one, a time-out is not.
+// It may also be that nobody listens, or a child that has crashed: the caller
+// asks the listener, or looks at the exit code.
 func refusal(n int, err error) Refusal {
 	kind := fault.KindOf(err)
-	return Refusal{
-		Refused: n == 0 && kind != fault.Timeout && kind != fault.Canceled && kind != fault.Unavailable,
+	r := Refusal{
+		Refused: n == 0 && kind != fault.Timeout && kind != fault.Canceled,
 		Denied:  kind == fault.Denied,
 		Bytes:   n,
 		Error:   err.Error(),
 	}
+	var exit interface{ ExitCode() int }
+	if errors.As(err, &exit) {
+		r.ExitCode = exit.ExitCode()
+	}
+	return r
 }

@@ -25,9 +25,9 @@ const (
 
 // Names in the certificates of a Stage.
 const (
-	ServerName   = "spiffe://parley.test/server"
-	ClientName   = "spiffe://parley.test/client"
-	StrangerName = "spiffe://parley.test/stranger"
+	ServerName   = "spiffe://demo/server"
+	ClientName   = "spiffe://demo/client"
+	StrangerName = "spiffe://demo/stranger"
 )
 
 // Stage is where peers meet: a directory of its own, a certificate authority
