@@ -4,7 +4,6 @@ package fdpass
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"runtime"
@@ -78,34 +77,7 @@ func descriptors(files []*os.File) ([]int, error) {
 	return fds, nil
 }
 
-// Read reads into p and returns the files that came with those bytes, each
-// close-on-exec. The kernel never lets one read span two groups of files. A
-// peer that sends more than Max at once, or whose files do not fit our
-// descriptor table, gets them closed and the reader an error.
-//
-// The open file description behind each one is shared with the peer, who can
-// change its offset and flags: do not wait on it without a deadline of your own.
-func Read(c *net.UnixConn, p []byte) (int, []*os.File, error) {
-	oob := make([]byte, unix.CmsgSpace(Max*4))
-	n, oobn, flags, _, err := c.ReadMsgUnix(p, oob)
-	if errors.Is(err, io.EOF) { // net wraps it for ReadMsgUnix, and not for Read
-		return n, nil, io.EOF
-	}
-	if err != nil {
-		return n, nil, err
-	}
-	files, err := parse(oob[:oobn])
-	if flags&unix.MSG_CTRUNC != 0 {
-		closeAll(files)
-		return n, nil, fault.New(fault.Exhausted, "receive files", "", errors.New("some files did not arrive: more than 64 at once, or our descriptor table is full")).
-			WithHint("raise `ulimit -n`, or send fewer at once")
-	}
-	if err != nil {
-		return n, nil, err
-	}
-	return n, files, nil
-}
-
+// parse makes files of the descriptors in a control message.
 func parse(oob []byte) ([]*os.File, error) {
 	if len(oob) == 0 {
 		return nil, nil

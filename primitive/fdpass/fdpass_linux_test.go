@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -163,7 +164,7 @@ func TestTooManyFilesFromAHostilePeer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fds := make([]int, fdpass.Max+10)
+	fds := make([]int, fdpass.Max+1)
 	for i := range fds {
 		fds[i] = int(os.Stderr.Fd())
 	}
@@ -218,4 +219,34 @@ func FuzzControlMessages(f *testing.F) {
 	f.Add(unix.UnixRights(99999))
 	f.Add([]byte{1, 2, 3})
 	f.Fuzz(func(t *testing.T, oob []byte) { fdpass.ParseForTest(oob) })
+}
+
+func TestReadingBytesAllocatesNothing(t *testing.T) {
+	a, b := pair(t)
+	r, err := fdpass.NewReader(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 64)
+	allocs := testing.AllocsPerRun(100, func() {
+		if _, err := a.Write(p); err != nil {
+			t.Fatal(err)
+		}
+		if n, _, err := r.Read(p); n != len(p) || err != nil {
+			t.Fatal(n, err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("a read without files allocates %v times", allocs)
+	}
+}
+
+func TestReadHonoursItsDeadline(t *testing.T) {
+	_, b := pair(t)
+	if err := b.SetReadDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := fdpass.Read(b, make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v, want os.ErrDeadlineExceeded", err)
+	}
 }

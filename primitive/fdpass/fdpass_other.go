@@ -25,7 +25,16 @@ func Write(c *net.UnixConn, p []byte, files []*os.File) (int, error) {
 	return c.Write(p)
 }
 
-// Read reads into p; on this system no files ever come with it.
+// Reader reads a socket's bytes; on this system no files ever come with them.
+type Reader struct{ c *net.UnixConn }
+
+// NewReader returns a Reader of c, which stays the caller's.
+func NewReader(c *net.UnixConn) (*Reader, error) { return &Reader{c}, nil }
+
+// Read reads into p.
+func (r *Reader) Read(p []byte) (int, []*os.File, error) { return Read(r.c, p) }
+
+// Read reads into p.
 func Read(c *net.UnixConn, p []byte) (int, []*os.File, error) {
 	n, err := c.Read(p)
 	return n, nil, err

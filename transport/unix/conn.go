@@ -23,6 +23,7 @@ type Conn struct {
 	sock     *net.UnixConn
 	peer     auth.Identity
 	counters *endpoint.Counters // of the listener; nil on the dialling side
+	files    func() (*fdpass.Reader, error)
 
 	closeOnce sync.Once
 	closeErr  error
@@ -36,7 +37,7 @@ var (
 // NewConn makes a Conn of a connected socket, whose owner it becomes. peer is
 // who the caller knows to be on the other side.
 func NewConn(sock *net.UnixConn, peer auth.Identity) *Conn {
-	return &Conn{sock: sock, peer: peer}
+	return &Conn{sock: sock, peer: peer, files: sync.OnceValues(func() (*fdpass.Reader, error) { return fdpass.NewReader(sock) })}
 }
 
 // Peer implements transport.Conn.
@@ -62,7 +63,11 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // ReadFiles implements transport.FilePasser.
 func (c *Conn) ReadFiles(p []byte) (int, []*os.File, error) {
-	n, files, err := fdpass.Read(c.sock, p)
+	r, err := c.files()
+	if err != nil {
+		return 0, nil, err
+	}
+	n, files, err := r.Read(p)
 	c.countIn(n, len(files))
 	return n, files, err
 }
