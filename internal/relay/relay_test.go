@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -167,6 +168,33 @@ func TestStdio(t *testing.T) {
 	if err := <-done; err != nil || out.String() != "answer" {
 		t.Fatalf("%q, %v", out.String(), err)
 	}
+}
+
+// TestStdioSendsAFileToItsEnd although the peer has ended its direction first.
+func TestStdioSendsAFileToItsEnd(t *testing.T) {
+	a, b := sockets(t)
+	in, typed, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = in.Close() }()
+	done := make(chan error, 1)
+	seen := make(chan struct{})
+	go func() { done <- Stdio(t.Context(), plain{a}, in, io.Discard) }()
+	_ = b.CloseWrite()
+	go func() {
+		defer close(seen)
+		got, err := io.ReadAll(b)
+		if err != nil || string(got) != "late" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}()
+	_, _ = typed.WriteString("late")
+	_ = typed.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	<-seen
 }
 
 // TestStdioIsNotKeptByATerminal: the input never says anything.

@@ -5,6 +5,7 @@ package relay
 import (
 	"context"
 	"io"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -13,8 +14,10 @@ import (
 )
 
 // Stdio joins c with the program's own input and output, and closes c. The end
-// of in is passed on with CloseWrite and reading goes on; the end of c ends it
-// all. It returns nil after an orderly end.
+// of in is passed on with CloseWrite and reading goes on. After the end of c,
+// an in that is a file or a pipe is still sent to its end, since the peer may
+// have ended its own direction only; anything else, such as a terminal, ends
+// with c. It returns nil after an orderly end.
 //
 // A read from in that cannot be interrupted, as of a terminal, does not keep
 // Stdio from returning: its goroutine ends with that read, or the process.
@@ -24,11 +27,19 @@ func Stdio(ctx context.Context, c transport.Conn, in io.Reader, out io.Writer) e
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
 
-	var over atomic.Bool // the peer has ended: what happens to input is no error
+	var over atomic.Bool // we have ended: what happens to input is no error
 	sent := make(chan error, 1)
 	go func() { sent <- input(s, in, &over) }()
 
 	err := output(s, out)
+	if err == nil && lasting(in) {
+		select {
+		case err := <-sent:
+			return err
+		case <-ctx.Done():
+			err = fault.Wrap("relay", "", context.Cause(ctx))
+		}
+	}
 	over.Store(true)
 	_ = c.Close()
 	interruptible := interrupt(in)
@@ -68,6 +79,9 @@ func input(s side, in io.Reader, over *atomic.Bool) error {
 			continue
 		}
 		cerr := s.c.CloseWrite()
+		if fault.KindOf(cerr) == fault.PeerDied {
+			cerr = nil // all was sent, and nobody is there to learn that
+		}
 		if rerr != io.EOF { //nolint:errorlint // io.Reader's contract
 			return unlessOver(over, fault.Wrap("read", "standard input", rerr))
 		}
@@ -102,6 +116,16 @@ func output(s side, out io.Writer) error {
 			return s.fail("read", rerr)
 		}
 	}
+}
+
+// lasting reports whether in is worth waiting for when the peer has ended.
+func lasting(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice == 0
 }
 
 // interrupt ends a read under way, if in lets us.
