@@ -12,6 +12,7 @@ import (
 	"github.com/parley-ipc/parley"
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/policy"
 	"github.com/parley-ipc/parley/policy/file"
 	"github.com/parley-ipc/parley/transport"
@@ -54,9 +55,21 @@ func (c *connectFlags) shm() (shm.Options, error) {
 	return shm.Options{Spin: spin}, nil
 }
 
+// betweenProcesses refuses inproc: where nobody could be on the other side.
+func betweenProcesses(address string) error {
+	if addr, err := endpoint.Parse(address); err != nil || addr.Scheme != endpoint.Inproc {
+		return err
+	}
+	return fault.New(fault.Invalid, "address", address, errors.New("it connects the parts of one process")).
+		WithHint("between processes, write shm://NAME or unix://NAME")
+}
+
 // dial connects to an address that a person typed, waiting for the listener
 // within --timeout.
 func (a *app) dial(ctx context.Context, c *connectFlags, address string) (transport.Conn, error) {
+	if err := betweenProcesses(address); err != nil {
+		return nil, err
+	}
 	options, err := c.shm()
 	if err != nil {
 		return nil, err
@@ -77,6 +90,9 @@ func (a *app) dial(ctx context.Context, c *connectFlags, address string) (transp
 // in force and what --allow adds. refuse may be nil. The caller closes the
 // listener, which also ends the policy's watch.
 func (a *app) listen(ctx context.Context, c *connectFlags, address string, refuse func(transport.Conn)) (transport.Listener, error) {
+	if err := betweenProcesses(address); err != nil {
+		return nil, err
+	}
 	options, err := c.shm()
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
@@ -38,6 +39,7 @@ func TestScripts(t *testing.T) {
 			"random": random,
 			"equal":  equal,
 			"port":   port,
+			"await":  await,
 		},
 	})
 }
@@ -125,6 +127,23 @@ func port(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := freePort()
 	ts.Check(err)
 	ts.Setenv(args[0], strconv.Itoa(n))
+}
+
+// await GLOB waits until a file of that name is there: a listener's socket, a
+// partial file.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await GLOB")
+	}
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.Now().Add(20 * time.Second); time.Now().Before(limit); <-tick.C {
+		if found, err := filepath.Glob(ts.MkAbs(args[0])); len(found) > 0 || err != nil {
+			ts.Check(err)
+			return
+		}
+	}
+	ts.Fatalf("%s did not come", args[0])
 }
 
 // TestVerbs holds each verb to the house's rules: a line of its own, an
