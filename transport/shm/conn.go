@@ -108,7 +108,7 @@ func (c *Conn) Peek(ctx context.Context, n int) ([]byte, error) { return c.link.
 // Discard implements transport.Lender.
 func (c *Conn) Discard(n int) error { return c.link.discard(n) }
 
-// MaxLoan implements transport.Lender: the size of the smaller ring.
+// MaxLoan implements transport.Lender: half the smaller ring.
 func (c *Conn) MaxLoan() int { return c.link.maxLoan() }
 
 // CloseWrite implements transport.Conn. A Write under way ends with an error.

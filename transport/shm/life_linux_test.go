@@ -50,7 +50,7 @@ func TestLoanOutlivesClose(t *testing.T) {
 	if _, err := b.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}
-	room, err := a.Reserve(t.Context(), testRing)
+	room, err := a.Reserve(t.Context(), a.MaxLoan())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,6 +333,45 @@ func TestBothSidesSleep(t *testing.T) {
 		}
 		if _, err := b.Write([]byte{1}); err != nil {
 			t.Error(err)
+		}
+		wg.Wait()
+	}
+}
+
+// The largest loans on both sides cannot lock each other out, whatever is in
+// the ring.
+func TestLargestLoansMeet(t *testing.T) {
+	for _, spin := range []shm.Spin{shm.Auto, shm.Off} {
+		opts := shm.Options{Trusted: true, RingSize: testRing, Spin: spin}
+		a, b := joined(t, opts, opts)
+		const total = 50 * testRing
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for sent := 0; sent < total; {
+				p, err := a.Reserve(context.Background(), a.MaxLoan())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				sent += len(p) - 1
+				if err := a.Commit(len(p) - 1); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			_ = a.CloseWrite()
+		})
+		for {
+			p, err := b.Peek(context.Background(), b.MaxLoan())
+			if err == io.EOF && len(p) == 0 {
+				break
+			}
+			if err != nil && err != io.EOF {
+				t.Fatal(err)
+			}
+			if err := b.Discard(min(len(p), 1+len(p)/3)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		wg.Wait()
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -98,7 +99,7 @@ func exchangeRole(p *proctest.Self) error {
 		return err
 	}
 	if total == 0 {
-		total = 1 << 60
+		total = math.MaxInt
 	}
 	err = exchange(c, 2, 1, total)
 	if n := c.Counters().SafetyTimeouts.Load(); n != 0 {
@@ -273,7 +274,7 @@ func TestKilledPeer(t *testing.T) {
 		kill := func() { once.Do(func() { died = time.Now(); p.Kill() }) }
 		var wg sync.WaitGroup
 		var werr error
-		wg.Go(func() { werr = pour(c, 1, 1<<60) })
+		wg.Go(func() { werr = pour(c, 1, math.MaxInt) })
 		_, rerr := drink(&killAfter{c, 1 + rnd.IntN(40*testRing), kill}, 2)
 		took := time.Since(died)
 		wg.Wait()

@@ -127,8 +127,8 @@ func (s *stream) peek(ctx context.Context, n int) ([]byte, error) {
 	if !s.trusted {
 		return nil, fault.New(fault.Unsupported, "peek", s.addr, nil).WithHint("declare the peer Trusted, or Read")
 	}
-	if n < 0 || n > r.ring.Cap() {
-		return nil, s.badLoan("peek", n, r.ring.Cap())
+	if n < 0 || n > s.maxLoan() {
+		return nil, s.badLoan("peek", n, s.maxLoan())
 	}
 	if err := s.lock(ctx, &r.half, "peek", rdExpired); err != nil {
 		return nil, err

@@ -188,7 +188,9 @@ func (s *stream) setReadDeadline(t time.Time) error { return s.setDeadline(&s.rd
 
 func (s *stream) setWriteDeadline(t time.Time) error { return s.setDeadline(&s.wr.half, wrExpired, t) }
 
-func (s *stream) maxLoan() int { return min(s.rd.ring.Cap(), s.wr.ring.Cap()) }
+// maxLoan is half a ring: a reader that waits for so much leaves room for a
+// writer that waits for so much. With more, both could wait for ever.
+func (s *stream) maxLoan() int { return min(s.rd.ring.Cap(), s.wr.ring.Cap()) / 2 }
 
 // setDeadline arms one side's deadline.
 func (s *stream) setDeadline(h *half, bit uint32, t time.Time) error {

@@ -141,8 +141,8 @@ func (s *stream) publishEnd() {
 // reserve implements Reserve. The half stays locked while something is lent.
 func (s *stream) reserve(ctx context.Context, n int) ([]byte, error) {
 	w := &s.wr
-	if n < 0 || n > w.ring.Cap() {
-		return nil, s.badLoan("reserve", n, w.ring.Cap())
+	if n < 0 || n > s.maxLoan() {
+		return nil, s.badLoan("reserve", n, s.maxLoan())
 	}
 	if err := s.lock(ctx, &w.half, "reserve", wrExpired); err != nil {
 		return nil, err
