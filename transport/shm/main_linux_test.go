@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	roles := transporttest.Roles(backends...)
+	roles := transporttest.Roles(overRings, overSocket)
 	roles["bench"] = benchServer
 	roles["exchange"] = exchangeRole
 	proctest.Main(m, roles)
