@@ -79,9 +79,9 @@ func constants(g *ast.GenDecl) []string {
 var (
 	// proof is a test as STATUS.md cites it: `package: TestName`, the package
 	// as a directory of the module ("parley" is its root).
-	proof = regexp.MustCompile("`([a-z0-9/]+): ((?:Test|Fuzz|Example|Benchmark)\\w*)(?:/([^`/]*))?[^`]*`")
+	proof = regexp.MustCompile("`([a-z0-9/]+): ((?:Test|Fuzz|Example|Benchmark)\\w*)(?:/([^`]*))?`")
 	// script is a testscript, a benchmark program or a document, by its path.
-	script = regexp.MustCompile("`((?:cmd|bench|docs|examples|\\.ci|transport|internal)/[^` ]+\\.(?:txtar|go|md|yml)|Makefile)`")
+	script = regexp.MustCompile("`((?:cmd|bench|docs|examples|\\.ci|transport|internal)/[^` ]+\\.(?:txtar|go|md|yml)|\\.ci/[a-z-]+|[A-Z]+\\.md|Makefile)`")
 	row    = regexp.MustCompile(`(?m)^\| (.+) \| (.+) \|$`)
 )
 
@@ -121,13 +121,18 @@ func statusIsTrue(tr *tree) []string {
 	return bad
 }
 
-// says reports whether a test of dir, or the suite of transports, has the
-// subtest's name as a string.
+// says reports whether a test of dir, or the suite of transports, has each
+// part of the subtest's name as a string.
 func (tr *tree) says(dir, name string) bool {
-	literal := []byte(strconv.Quote(name))
-	return slices.ContainsFunc(tr.goFiles(), func(f file) bool {
-		return (f.dir() == dir && f.isTest() || f.dir() == "transport/transporttest") && bytes.Contains(f.text, literal)
-	})
+	for _, part := range strings.Split(name, "/") {
+		literal := []byte(strconv.Quote(part))
+		if !slices.ContainsFunc(tr.goFiles(), func(f file) bool {
+			return (f.dir() == dir && f.isTest() || f.dir() == "transport/transporttest") && bytes.Contains(f.text, literal)
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // tests returns the names of the test functions of each directory, nested
