@@ -41,7 +41,7 @@ var groups = []struct {
 	{"queue", "Queue:", nil},
 	{"share", "Share:", nil},
 	{"synchronise", "Synchronise:", nil},
-	{"operate", "Operate:", []verb{lsVerb, policyVerb, caVerb, tokenVerb, setupVerb, doctorVerb, gcVerb, versionVerb}},
+	{"operate", "Operate:", []verb{lsVerb, policyVerb, caVerb, tokenVerb, setupVerb, doctorVerb, gcVerb, benchVerb, versionVerb}},
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -81,6 +81,9 @@ the environment, or by "flag: value" in $XDG_CONFIG_HOME/parley/config.yaml.`,
 		for _, v := range g.verbs {
 			cmd := v(a)
 			cmd.GroupID = g.id
+			if cmd.HasSubCommands() {
+				wantSubcommand(cmd)
+			}
 			root.AddCommand(cmd)
 		}
 	}
