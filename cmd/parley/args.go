@@ -27,3 +27,25 @@ func minArgs(n int, names string) cobra.PositionalArgs {
 		return usageError{fmt.Errorf("%s takes %s, and got %d argument(s): see %s --help", cmd.CommandPath(), names, len(args), cmd.CommandPath())}
 	}
 }
+
+// maxArgs wants at most n.
+func maxArgs(n int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) <= n {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s takes %s, and got %d arguments: see %s --help", cmd.CommandPath(), names, len(args), cmd.CommandPath())}
+	}
+}
+
+// wantSubcommand makes a verb that is only a family show its help, and an
+// unknown member of it a mistake.
+func wantSubcommand(cmd *cobra.Command) {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return usageError{fmt.Errorf("unknown command %q for %q: see %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())}
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-ipc/parley/auth/ca"
+	"github.com/parley-ipc/parley/fault"
 )
 
 func caVerb(a *app) *cobra.Command {
@@ -50,7 +52,7 @@ func caInit(a *app) *cobra.Command {
 		Args:    exactArgs(0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			if err := ca.Init(dir, name, validity); err != nil {
-				return err
+				return initHint(err)
 			}
 			files := map[string]string{"ca": filepath.Join(dir, ca.CertName), "key": filepath.Join(dir, ca.KeyName)}
 			if a.json {
@@ -64,6 +66,16 @@ func caInit(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", "Parley private CA", "its name in certificates")
 	cmd.Flags().DurationVar(&validity, "for", ca.DefaultValidity, "how long it is valid")
 	return cmd
+}
+
+// initHint corrects the hint for a name that is taken: an authority is never
+// replaced.
+func initHint(err error) error {
+	var e *fault.Error
+	if errors.As(err, &e) && e.Kind == fault.InUse {
+		return e.WithHint("there is an authority already; for another one choose another --dir")
+	}
+	return err
 }
 
 func caIssue(a *app) *cobra.Command {

@@ -55,7 +55,8 @@ func (c *connectFlags) shm() (shm.Options, error) {
 	return shm.Options{Spin: spin}, nil
 }
 
-// betweenProcesses refuses inproc: where nobody could be on the other side.
+// betweenProcesses refuses what is no address, and inproc:, where nobody could
+// be on the other side.
 func betweenProcesses(address string) error {
 	if addr, err := endpoint.Parse(address); err != nil || addr.Scheme != endpoint.Inproc {
 		return err

@@ -109,7 +109,7 @@ func policyLint(a *app) *cobra.Command {
 1), and as warnings rules that can never decide anything or admit more than
 they seem to (exit code 0).`,
 		Example: "  parley policy lint /etc/parley/policy.yaml",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    maxArgs(1, "at most one FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				a.policy = args[0]

@@ -27,6 +27,9 @@ whoever connects to the first; to the second, the relay itself is the peer.`,
   parley relay unix://db tcp://127.0.0.1:5432`,
 		Args: exactArgs(2, "LISTEN-ADDR DIAL-ADDR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := betweenProcesses(args[1]); err != nil { // before anybody connects
+				return err
+			}
 			ln, err := a.listen(cmd.Context(), &c, args[0], nil)
 			if err != nil {
 				return err

@@ -94,9 +94,20 @@ func (a *app) send(ctx context.Context, c *connectFlags, address string, files [
 		},
 	})
 	if unsent > 0 {
-		return failedError{err}
+		err = failedError{err}
 	}
+	a.awaitGoodbye(ctx, mc)
 	return err
+}
+
+// awaitGoodbye lets the receiver end first, so that what lies between the two
+// sees an orderly end. All is acknowledged, or lost: how it ends is no news.
+func (a *app) awaitGoodbye(ctx context.Context, mc *message.Conn) {
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	if m, err := mc.Receive(ctx); err == nil {
+		m.Release()
+	}
 }
 
 // printFile reports one file. Text has no line for a failure: it is part of
