@@ -18,34 +18,32 @@ const (
 )
 
 const (
-	budget      = 40 * time.Microsecond  // about one wake-up of a sleeping processor
-	worthwhile  = 100 * time.Microsecond // a sleep shorter than this might have been a spin
-	roundAlways = time.Millisecond       // Always comes back this often, so that its caller can look round
+	budget      = 50 * time.Microsecond // about one wake-up of a sleeping processor
+	roundAlways = time.Millisecond      // Always comes back this often, so that its caller can look round
 	yieldEvery  = 10 * time.Microsecond
 
 	glance    = 40 // looks that take no slot: half a microsecond
 	clockMask = 63 // looks between two readings of the clock
 
-	maxCredit = 16
-	startWith = 8 // a new connection is given the benefit of the doubt
-	onFailure = 4
-	onMissed  = 2
-	probeMask = 31 // every 32nd sleep without credit is preceded by a try
+	maxPenalty = 256 // waits to sleep through after spinning in vain again and again
+	remission  = 4   // of them forgiven for a sleep so short that spinning might have met it
 )
 
-// Pacer is the memory of one waiting side: it spins only as long as spinning
-// has lately ended waits. It belongs to one goroutine at a time.
+// Pacer is the memory of one waiting side: it spins as long as spinning ends
+// waits. After each time in vain it sleeps through twice as many waits before
+// it tries again, so that two sides on one processor, or a peer that is merely
+// slow, cost next to nothing; two that sleep at each other find out within
+// milliseconds that they need not. It belongs to one goroutine at a time.
 type Pacer struct {
-	mode   Mode
-	credit int
-	sleeps uint
-	tried  bool // the wait under way has spun in vain
+	mode    Mode
+	penalty int // what the last spin in vain has cost
+	skip    int // waits of it that are left
 }
 
 // NewPacer returns a Pacer for one side of one connection.
 func NewPacer(mode Mode) Pacer {
 	room.open()
-	return Pacer{mode: mode, credit: startWith}
+	return Pacer{mode: mode}
 }
 
 // Spin calls done until it returns true, and says whether it did. It returns
@@ -53,34 +51,34 @@ func NewPacer(mode Mode) Pacer {
 // no processor to spare; else after about the price of one wake-up. done must
 // be cheap and must not block.
 func (p *Pacer) Spin(done func() bool) bool {
-	p.tried = false
-	if p.mode == Off || p.mode == Auto && !p.trusts() {
+	if p.mode == Off || p.mode == Auto && (p.skip > 0 || room.max.Load() == 0) {
 		return false
 	}
-	p.tried = true
-	if p.glance(done) || p.linger(done) {
-		p.credit = min(p.credit+1, maxCredit)
-		return true
+	met, tried := p.glance(done), true
+	if !met {
+		met, tried = p.linger(done)
 	}
-	p.credit = max(p.credit-onFailure, 0)
-	return false
+	switch {
+	case met:
+		p.penalty = 0
+	case tried:
+		p.penalty = min(max(1, 2*p.penalty), maxPenalty)
+		p.skip = p.penalty
+	}
+	return met
 }
 
-// Slept tells how long the sleep was that followed a Spin in vain. A short one
-// that had not been tried earns credit: spinning might have met it.
+// Slept tells how long the sleep was that followed.
 func (p *Pacer) Slept(d time.Duration) {
-	p.sleeps++
-	if d < worthwhile && !p.tried {
-		p.credit = min(p.credit+onMissed, maxCredit)
+	p.skip--
+	if d < budget {
+		p.skip -= remission
 	}
+	p.skip = max(p.skip, 0)
 }
 
 // Awake says that its side must not sleep, but look round and Spin again.
 func (p *Pacer) Awake() bool { return p.mode == Always }
-
-func (p *Pacer) trusts() bool {
-	return (p.credit > 0 || p.sleeps&probeMask == 0) && room.max.Load() != 0
-}
 
 // glance looks for half a microsecond, too short to need a slot.
 func (p *Pacer) glance(done func() bool) bool {
@@ -97,10 +95,10 @@ func (p *Pacer) glance(done func() bool) bool {
 }
 
 // linger looks for the rest of the budget, in one of the process's few slots,
-// and lets others run now and then.
-func (p *Pacer) linger(done func() bool) bool {
+// and lets others run now and then. Without a slot nothing was tried.
+func (p *Pacer) linger(done func() bool) (met, tried bool) {
 	if p.mode == Auto && !room.enter() {
-		return done()
+		return done(), false
 	}
 	if p.mode == Auto {
 		defer room.leave()
@@ -114,7 +112,7 @@ func (p *Pacer) linger(done func() bool) bool {
 	yielded := time.Duration(0)
 	for i := uint(1); ; i++ {
 		if done() {
-			return true
+			return true, true
 		}
 		relax(1)
 		if i&clockMask != 0 {
@@ -122,7 +120,7 @@ func (p *Pacer) linger(done func() bool) bool {
 		}
 		now := time.Since(start)
 		if now > limit {
-			return false
+			return false, true
 		}
 		if now-yielded > yieldEvery || room.single.Load() {
 			yielded = now

@@ -65,7 +65,7 @@ func TestSpinsWhileItPays(t *testing.T) {
 		}
 	}
 	tried := 0
-	for range 320 {
+	for range 2000 {
 		looked := false
 		p.Spin(func() bool { looked = true; return false })
 		if looked {
@@ -73,17 +73,20 @@ func TestSpinsWhileItPays(t *testing.T) {
 		}
 		p.Slept(time.Second)
 	}
-	if tried > 20 {
-		t.Errorf("%d of 320 waits were spun in vain", tried)
+	if tried < 9 || tried > 20 {
+		t.Errorf("%d of 2000 waits were spun in vain", tried)
 	}
-	for range 4 {
+	waits := 0
+	for ; !p.Spin(func() bool { return true }); waits++ {
 		p.Slept(10 * time.Microsecond)
 	}
-	p.tried = false
-	p.Slept(10 * time.Microsecond)
-	looks := 0
-	if !p.Spin(func() bool { looks++; return looks > 3 }) {
-		t.Error("short sleeps did not bring spinning back")
+	if waits > maxPenalty/remission {
+		t.Errorf("it took %d short sleeps to try again", waits)
+	}
+	for range 10 {
+		if !p.Spin(func() bool { return true }) {
+			t.Error("a success did not bring spinning back")
+		}
 	}
 }
 
