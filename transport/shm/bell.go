@@ -64,7 +64,7 @@ func newBell(sock *net.UnixConn, safety time.Duration, hangup func(error)) (*bel
 		}
 	}
 	b.ringFn = func(fd uintptr) {
-		if err := sendByte(int(fd), msgWake); err != nil {
+		if err := sendWake(int(fd)); err != nil {
 			b.hangup(err)
 		}
 	}

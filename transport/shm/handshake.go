@@ -205,13 +205,13 @@ func (h *handshake) exactly(n int) ([]byte, []int, error) {
 		return nil, nil, err
 	}
 	p, got, fds := make([]byte, n), 0, []int(nil)
-	var oob []byte
+	var from receiver
 	for got < n {
 		var m int
 		var more []int
 		var rerr error
 		err := raw.Read(func(fd uintptr) bool {
-			m, more, rerr = receive(int(fd), p[got:], &oob)
+			m, more, rerr = from.receive(int(fd), p[got:])
 			return !errors.Is(rerr, errWouldWait)
 		})
 		fds = append(fds, more...)

@@ -33,7 +33,7 @@ type group struct {
 type inbox struct {
 	mu     sync.Mutex
 	buf    [256]byte
-	oob    []byte
+	from   receiver
 	head   []byte  // guarded by mu: a files message that is not complete
 	loose  [][]int // guarded by mu: descriptors whose message is not complete
 	groups []group // guarded by mu
@@ -54,7 +54,7 @@ func (in *inbox) drain(fd int) (heard bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for {
-		n, fds, err := receive(fd, in.buf[:], &in.oob)
+		n, fds, err := in.from.receive(fd, in.buf[:])
 		if errors.Is(err, errWouldWait) {
 			return heard, nil
 		}

@@ -49,7 +49,7 @@ type plain struct {
 	closed atomic.Bool
 
 	rmu   sync.Mutex
-	oob   []byte
+	from  receiver
 	head  []byte  // guarded by rmu: the frame's head as far as it has come
 	left  int     // guarded by rmu: data of the frame that have not been read
 	fds   []int   // guarded by rmu: of the frame whose first byte is next
@@ -149,7 +149,7 @@ func (p *plain) readHead() error {
 func (p *plain) receive(b []byte) (n int, fds []int, err error) {
 	var rerr error
 	err = p.raw.Read(func(fd uintptr) bool {
-		n, fds, rerr = receive(int(fd), b, &p.oob)
+		n, fds, rerr = p.from.receive(int(fd), b)
 		return !errors.Is(rerr, errWouldWait)
 	})
 	if err == nil {

@@ -9,32 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-ipc/parley/fault"
-	"github.com/parley-ipc/parley/transport"
 )
 
 var errWouldWait = errors.New("nothing there")
-
-// receive reads what is there, without waiting. The descriptors are the
-// caller's, close-on-exec; if not all of them arrived, none does. *oob is
-// made when it is first needed and used again.
-func receive(fd int, p []byte, oob *[]byte) (int, []int, error) {
-	if *oob == nil {
-		*oob = make([]byte, unix.CmsgSpace(4*transport.MaxFiles))
-	}
-	for {
-		n, oobn, flags, _, err := unix.Recvmsg(fd, p, *oob, unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == unix.EAGAIN:
-			return 0, nil, errWouldWait
-		case err != nil:
-			return 0, nil, os.NewSyscallError("recvmsg", err)
-		}
-		fds, err := parseFDs((*oob)[:oobn], flags)
-		return n, fds, err
-	}
-}
 
 // parseFDs collects the descriptors of one message. On error it has closed
 // them all.
@@ -63,17 +40,18 @@ func parseFDs(oob []byte, flags int) ([]int, error) {
 		WithHint("raise `ulimit -n`, or send fewer at once")
 }
 
-// sendByte sends one byte without waiting; no room is no error.
-func sendByte(fd int, c byte) error {
-	p := [1]byte{c}
+// wakeUp is the message msgWake.
+var wakeUp = []byte{msgWake}
+
+// sendWake sends one byte without waiting; no room is no error.
+func sendWake(fd int) error {
 	for {
-		_, err := unix.SendmsgN(fd, p[:], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		switch err {
+		switch err := unix.Send(fd, wakeUp, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL); err {
 		case nil, unix.EAGAIN:
 			return nil
 		case unix.EINTR:
 		default:
-			return os.NewSyscallError("sendmsg", err)
+			return os.NewSyscallError("send", err)
 		}
 	}
 }

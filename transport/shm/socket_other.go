@@ -16,11 +16,11 @@ var (
 	errLinuxOnly = fault.New(fault.Unsupported, "connect", "", errors.New("shm:// needs Linux: use unix:// or tcp:// here"))
 )
 
-func receive(int, []byte, *[]byte) (int, []int, error) { return 0, nil, errLinuxOnly }
+type receiver struct{}
 
-func parseFDs([]byte, int) ([]int, error) { return nil, nil }
+func (*receiver) receive(int, []byte) (int, []int, error) { return 0, nil, errLinuxOnly }
 
-func sendByte(int, byte) error { return errLinuxOnly }
+func sendWake(int) error { return errLinuxOnly }
 
 func sendFiles(int, []byte, []int) (bool, error) { return true, errLinuxOnly }
 
