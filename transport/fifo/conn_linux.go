@@ -57,7 +57,16 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if c.counters != nil {
 		c.counters.BytesIn.Add(uint64(n))
 	}
+	if err == io.EOF && c.isClosed() { // the peer's answer to our Close
+		err = net.ErrClosed
+	}
 	return n, c.wrap("read", err)
+}
+
+func (c *Conn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 func (c *Conn) takeFirst(p []byte) int {

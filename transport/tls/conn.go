@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-ipc/parley/auth"
@@ -31,6 +32,7 @@ type Conn struct {
 
 	writing sync.Mutex // held by Write and CloseWrite
 
+	closed    atomic.Bool // set when Close begins
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -60,6 +62,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 }
 
 func (c *Conn) readError(err error) error {
+	if err == io.EOF && c.closed.Load() { // an end that was read before our Close
+		return net.ErrClosed
+	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return io.ErrUnexpectedEOF
 	}
@@ -125,6 +130,7 @@ func unlessGone(err error) error {
 // idempotent.
 func (c *Conn) Close() error {
 	c.closeOnce.Do(func() {
+		c.closed.Store(true)
 		if c.writing.TryLock() {
 			c.closeErr = unlessGone(c.tls.Close())
 			c.writing.Unlock()
