@@ -75,7 +75,7 @@ func initHint(err error) error {
 	if errors.As(err, &e) && e.Kind == fault.InUse {
 		return e.WithHint("there is an authority already; for another one choose another --dir")
 	}
-	return err
+	return hinted(err, "we may not write there: choose another directory with --dir")
 }
 
 func caIssue(a *app) *cobra.Command {
@@ -103,7 +103,7 @@ the host names or addresses by which it is dialled.`,
 			}
 			leaf, err := ca.Issue(dir, r)
 			if err != nil {
-				return err
+				return hinted(err, "we may not write there: choose another place with --out")
 			}
 			if a.json {
 				return a.printJSON(leaf)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/parley-ipc/parley/fault"
 )
@@ -48,8 +49,28 @@ func (a *app) exitCode(err error) int {
 	if errors.As(err, &code) {
 		return int(code)
 	}
-	fmt.Fprintf(a.err, "parley: %v\n", err)
+	fmt.Fprintf(a.err, "parley: %s\n", withAdvice(err))
 	return codeOf(err)
+}
+
+// withAdvice is the text of err; a full descriptor table can show itself in
+// any call, so what to do about it is said here.
+func withAdvice(err error) string {
+	text := err.Error()
+	if errors.Is(err, syscall.EMFILE) && !strings.Contains(text, "ulimit") {
+		text += " (the descriptor table is full: raise `ulimit -n`)"
+	}
+	return text
+}
+
+// hinted adds what to do where the system denied us a file and nothing says
+// more.
+func hinted(err error, hint string) error {
+	var e *fault.Error
+	if errors.As(err, &e) && e.Kind == fault.Denied && e.Hint == "" {
+		return e.WithHint(hint)
+	}
+	return err
 }
 
 func codeOf(err error) int {

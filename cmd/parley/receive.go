@@ -41,7 +41,7 @@ interrupted; failures are then logged. On stdio: the summary goes to stderr.`,
 		Args: exactArgs(1, "ADDR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(f.dir, 0o777); err != nil { // less the umask
-				return fault.Wrap("receive", f.dir, err)
+				return hinted(fault.Wrap("receive", f.dir, err), "we may not write there: choose another directory with --dir")
 			}
 			ln, err := a.listen(cmd.Context(), &f.connectFlags, args[0], message.Refuse)
 			if err != nil {

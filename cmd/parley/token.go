@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-ipc/parley/auth/token"
+	"github.com/parley-ipc/parley/fault"
 )
 
 func tokenVerb(a *app) *cobra.Command {
@@ -40,6 +41,8 @@ func defaultTokenFile() string {
 	}
 	return filepath.Join(dir, "parley", "tokens")
 }
+
+const elsewhere = "we may not write there: choose another file with --file"
 
 // tokenInfo is a token in JSON: all that is stored but its hash, and once,
 // when it is made, its secret.
@@ -72,7 +75,7 @@ that policy allows the token's name; at least one is needed.`,
 				return usageError{fmt.Errorf("--expires %v: write how long it lasts, such as 720h", expires)}
 			}
 			if err := os.MkdirAll(filepath.Dir(*file), 0o700); err != nil {
-				return err
+				return hinted(fault.Wrap("token add", *file, err), elsewhere)
 			}
 			store, err := token.Open(*file)
 			if err != nil {
@@ -80,7 +83,7 @@ that policy allows the token's name; at least one is needed.`,
 			}
 			secret, entry, err := store.Add(cmd.Context(), args[0], scope, expires)
 			if err != nil {
-				return err
+				return hinted(err, elsewhere)
 			}
 			if a.json {
 				info := showToken(entry)
@@ -152,7 +155,7 @@ func tokenRevoke(a *app, file *string) *cobra.Command {
 				return err
 			}
 			if err := store.Revoke(cmd.Context(), args[0]); err != nil {
-				return err
+				return hinted(err, elsewhere)
 			}
 			if a.json {
 				return a.printJSON(map[string]string{"revoked": args[0]})
