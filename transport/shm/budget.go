@@ -40,14 +40,35 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-func (b *Budget) take(id auth.Identity, n int64) error {
-	most, each := b.Max, b.PerIdentity
+// share is the part of what is left that one ring may have by default.
+const share = 256
+
+// ringSize is the default size of the next ring of id.
+func (b *Budget) ringSize(id auth.Identity) int {
+	most, each := b.limits()
+	b.mu.Lock()
+	left := min(most-b.used, each-b.by[id.String()])
+	b.mu.Unlock()
+	size := max(MinRingSize, headSize())
+	for 2*size <= DefaultRingSize && int64(2*size)*share <= left {
+		size *= 2
+	}
+	return size
+}
+
+func (b *Budget) limits() (most, each int64) {
+	most, each = b.Max, b.PerIdentity
 	if most <= 0 {
 		most = DefaultBudgetMax
 	}
 	if each <= 0 {
 		each = DefaultBudgetPerIdentity
 	}
+	return most, each
+}
+
+func (b *Budget) take(id auth.Identity, n int64) error {
+	most, each := b.limits()
 	who := id.String()
 	b.mu.Lock()
 	defer b.mu.Unlock()

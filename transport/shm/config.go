@@ -28,7 +28,10 @@ const safetyTime = 5 * time.Second
 // Options are what both ends may choose. The zero value works.
 type Options struct {
 	// RingSize is the capacity of the ring that this side writes, in bytes: a
-	// power of two from MinRingSize to MaxRingSize. Default DefaultRingSize.
+	// power of two from MinRingSize to MaxRingSize. Default DefaultRingSize
+	// while the budget is plentiful, less and less as it fills, so that it
+	// serves about a thousand connections of one peer before any must do
+	// without rings.
 	RingSize int
 
 	// Spin says how this side waits. Default Auto.
@@ -64,10 +67,7 @@ type ListenConfig struct {
 }
 
 func (o Options) withDefaults() (Options, error) {
-	if o.RingSize == 0 {
-		o.RingSize = max(DefaultRingSize, headSize())
-	}
-	if o.RingSize < 0 || !goodRing(uint64(o.RingSize)) {
+	if o.RingSize < 0 || o.RingSize > 0 && !goodRing(uint64(o.RingSize)) {
 		return o, fault.New(fault.Invalid, "configure shm", "", fmt.Errorf("a ring of %d bytes", o.RingSize)).
 			WithHint(fmt.Sprintf("choose a power of two from %d to %d", max(MinRingSize, headSize()), MaxRingSize))
 	}

@@ -119,7 +119,11 @@ func (h *handshake) refuse(err error) {
 // means the socket; an error is something else.
 func (h *handshake) prepare() (*rings, error) {
 	r := &rings{id: h.id, budget: h.opts.Budget}
-	err := r.create(h.opts.RingSize, h.opts.start)
+	size := h.opts.RingSize
+	if size == 0 {
+		size = h.opts.Budget.ringSize(h.id)
+	}
+	err := r.create(size, h.opts.start)
 	if err != nil && fault.KindOf(err) != fault.Exhausted {
 		return nil, err
 	}

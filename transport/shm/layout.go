@@ -48,7 +48,7 @@ const (
 const (
 	MinRingSize     = 16 << 10
 	MaxRingSize     = 1 << 30
-	DefaultRingSize = 256 << 10
+	DefaultRingSize = 1 << 20
 )
 
 // page is a segment's words.

@@ -376,3 +376,31 @@ func TestLargestLoansMeet(t *testing.T) {
 		wg.Wait()
 	}
 }
+
+// The default ring shrinks as the budget fills, so that many find room.
+func TestDefaultRingShrinks(t *testing.T) {
+	opts := shm.Options{Budget: &shm.Budget{PerIdentity: 16 << 20}}
+	var loans []int
+	for {
+		d, _ := joined(t, opts, shm.Options{RingSize: shm.DefaultRingSize, Budget: new(shm.Budget)})
+		if !d.Rings() {
+			break
+		}
+		loans = append(loans, d.MaxLoan())
+		if len(loans) > 1000 {
+			t.Fatal("the budget has no end")
+		}
+	}
+	if first := loans[0]; first < shm.MinRingSize/2 {
+		t.Errorf("the first loan is %d", first)
+	}
+	for i := 1; i < len(loans); i++ {
+		if loans[i] > loans[i-1] {
+			t.Errorf("ring %d grew: %v", i, loans)
+		}
+	}
+	roomy := shm.Options{Budget: new(shm.Budget)}
+	if d, _ := joined(t, roomy, roomy); d.MaxLoan() != shm.DefaultRingSize/2 {
+		t.Errorf("with plenty of budget a loan is %d", d.MaxLoan())
+	}
+}
