@@ -5,6 +5,7 @@ package shm
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"time"
 
@@ -54,7 +55,7 @@ func NewConn(ctx context.Context, sock *net.UnixConn, id auth.Identity, server b
 // open shakes hands on sock, which it closes on error.
 func open(ctx context.Context, sock *net.UnixConn, id auth.Identity, server bool, addr string, cfg DialConfig) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = sock.SetDeadline(longAgo) })
-	c, err := shake(sock, id, server, addr, cfg.Options)
+	c, err := shake(sock, id, server, addr, cfg)
 	if !stop() && ctx.Err() != nil {
 		if c != nil {
 			_ = c.Close()
@@ -88,8 +89,8 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func shake(sock *net.UnixConn, id auth.Identity, server bool, addr string, opts Options) (*Conn, error) {
-	opts, err := opts.withDefaults()
+func shake(sock *net.UnixConn, id auth.Identity, server bool, addr string, cfg DialConfig) (*Conn, error) {
+	opts, err := cfg.Options.withDefaults()
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ func shake(sock *net.UnixConn, id auth.Identity, server bool, addr string, opts 
 		c.link, err = newPlain(sock, addr, opts)
 	} else {
 		c.rings = true
-		c.link, err = newStream(sock, addr, r, opts)
+		c.link, err = newStream(sock, addr, r, opts, cfg.Logger)
 	}
 	if err != nil {
 		return nil, err
@@ -118,8 +119,8 @@ func shake(sock *net.UnixConn, id auth.Identity, server bool, addr string, opts 
 }
 
 // newStream joins socket and rings; the caller closes the socket on error.
-func newStream(sock *net.UnixConn, addr string, r *rings, opts Options) (*stream, error) {
-	s := &stream{sock: sock, addr: addr, counters: opts.Counters, trusted: opts.Trusted, drop: r.giveBack}
+func newStream(sock *net.UnixConn, addr string, r *rings, opts Options, logger *slog.Logger) (*stream, error) {
+	s := &stream{logger: logger, peer: r.id, sock: sock, addr: addr, counters: opts.Counters, trusted: opts.Trusted, drop: r.giveBack}
 	bell, err := newBell(sock, opts.safety, s.hangup)
 	if err != nil {
 		r.abandon()
@@ -171,6 +172,7 @@ func ListenOn(ctx context.Context, raw net.Listener, addr endpoint.Address, cfg 
 }
 
 func listen(raw net.Listener, addr endpoint.Address, release func() error, cfg ListenConfig) transport.Listener {
+	cfg.ListenConfig = cfg.WithDefaults()
 	return acceptor.New(acceptor.Config{
 		ListenConfig: cfg.ListenConfig,
 		Raw:          raw,
@@ -190,7 +192,7 @@ func listen(raw net.Listener, addr endpoint.Address, release func() error, cfg L
 				(&handshake{sock: sock}).refuse(err)
 				return nil, err
 			}
-			c, err := open(ctx, sock, id, true, addr.String(), DialConfig{Options: cfg.Options})
+			c, err := open(ctx, sock, id, true, addr.String(), DialConfig{DialConfig: transport.DialConfig{Logger: cfg.Logger}, Options: cfg.Options})
 			if err != nil {
 				return nil, err
 			}

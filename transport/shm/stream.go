@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
 	kernel "github.com/parley-ipc/parley/primitive/shm"
@@ -41,6 +43,8 @@ type stream struct {
 	counters *endpoint.Counters
 	addr     string // for errors
 	trusted  bool
+	logger   *slog.Logger
+	peer     auth.Identity
 
 	status  atomic.Uint32
 	failure atomic.Pointer[fault.Error]
@@ -68,7 +72,9 @@ func (s *stream) fail(err error) error {
 		kind = fault.Protocol
 	}
 	e := fault.New(kind, "connection", s.addr, err)
-	s.failure.CompareAndSwap(nil, e)
+	if s.failure.CompareAndSwap(nil, e) {
+		s.logger.Warn("connection failed", "address", s.addr, "who", s.peer.String(), "pid", s.peer.PID, "error", err)
+	}
 	s.raise(isBroken)
 	_ = s.sock.CloseRead()
 	_ = s.sock.CloseWrite() // the peer learns it from the end of the socket

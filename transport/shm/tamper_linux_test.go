@@ -5,8 +5,11 @@ package shm
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/unixconn"
+	"github.com/parley-ipc/parley/transport"
 )
 
 func selfIdentity(t testing.TB, c *net.UnixConn) auth.Identity {
@@ -27,13 +31,13 @@ func selfIdentity(t testing.TB, c *net.UnixConn) auth.Identity {
 }
 
 // tampered returns an honest connection and its peer laid open.
-func tampered(t testing.TB, opts Options) (*Conn, *rings, *net.UnixConn) {
+func tampered(t testing.TB, opts Options, log io.Writer) (*Conn, *rings, *net.UnixConn) {
 	t.Helper()
 	a, b := sockets(t)
 	id := selfIdentity(t, b)
 	done := make(chan *Conn, 1)
 	go func() {
-		c, err := NewConn(t.Context(), b, id, true, DialConfig{Options: opts})
+		c, err := NewConn(t.Context(), b, id, true, DialConfig{DialConfig: transport.DialConfig{Logger: slog.New(slog.NewTextHandler(log, nil))}, Options: opts})
 		if err != nil {
 			t.Error(err)
 		}
@@ -82,7 +86,8 @@ func TestTamperedWords(t *testing.T) {
 		}, read},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, r, sock := tampered(t, Options{RingSize: size})
+			log := new(safeBuffer)
+			c, r, sock := tampered(t, Options{RingSize: size}, log)
 			tamper.do(pageOf(r.ownMap.Head), sock)
 			if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 				t.Fatal(err)
@@ -91,6 +96,9 @@ func TestTamperedWords(t *testing.T) {
 				if err := tamper.try(c); !errors.Is(err, fault.Protocol) {
 					t.Fatalf("%v, want a protocol error", err)
 				}
+			}
+			if !strings.Contains(log.String(), "connection failed") {
+				t.Errorf("the log says %q", log)
 			}
 			if _, err := sock.Read(small); err != nil && !errors.Is(err, io.EOF) && !isGone(err) {
 				t.Errorf("the peer's socket: %v", err)
@@ -101,7 +109,7 @@ func TestTamperedWords(t *testing.T) {
 
 // False sleep numbers and wants cost the liar's partner a byte, nothing else.
 func TestTamperedSleep(t *testing.T) {
-	c, r, _ := tampered(t, Options{RingSize: MinRingSize})
+	c, r, _ := tampered(t, Options{RingSize: MinRingSize}, io.Discard)
 	p := pageOf(r.ownMap.Head)
 	for i := range uint32(2000) {
 		p.rsleep.Store(2*i + 1)
@@ -120,7 +128,7 @@ func TestTamperedSleep(t *testing.T) {
 // A word that the peer forgot to send is what the safety time-out is for, and
 // it is counted.
 func TestSafetyTimeoutCounts(t *testing.T) {
-	c, r, _ := tampered(t, Options{RingSize: MinRingSize, Spin: Off}.WithSafety(50*time.Millisecond))
+	c, r, _ := tampered(t, Options{RingSize: MinRingSize, Spin: Off}.WithSafety(50*time.Millisecond), io.Discard)
 	got := make(chan error, 1)
 	go func() {
 		_, err := c.Read(make([]byte, 1))
@@ -128,7 +136,7 @@ func TestSafetyTimeoutCounts(t *testing.T) {
 	}()
 	p := pageOf(r.theirMap.Head)
 	for p.rsleep.Load()&1 == 0 {
-		time.Sleep(time.Millisecond) //nolint:forbidigo // polls another's memory, for which there is no event
+		runtime.Gosched() // another process's word: there is no event to wait for
 	}
 	r.writer.Publish(1)
 	if err := <-got; err != nil {
@@ -142,7 +150,7 @@ func TestSafetyTimeoutCounts(t *testing.T) {
 
 // A peer may do to its own end of the socket what it likes: ours stays ours.
 func TestClearedNonblock(t *testing.T) {
-	c, _, sock := tampered(t, Options{RingSize: MinRingSize, Spin: Off})
+	c, _, sock := tampered(t, Options{RingSize: MinRingSize, Spin: Off}, io.Discard)
 	f, err := sock.File()
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +174,7 @@ func FuzzTamperedRing(f *testing.F) {
 	f.Add([]byte{4, 1, 5, 1, 6, 200, 7, 2, 8, 0, 9, 1})
 	f.Add([]byte{0, 255, 0, 254, 10, 2, 8, 1, 0, 1})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		c, r, sock := tampered(t, Options{RingSize: MinRingSize, Trusted: true})
+		c, r, sock := tampered(t, Options{RingSize: MinRingSize, Trusted: true}, io.Discard)
 		p := pageOf(r.ownMap.Head)
 		buf := make([]byte, 3*MinRingSize)
 		for ; len(script) >= 2; script = script[2:] {
