@@ -16,8 +16,8 @@ func dialVerb(a *app) *cobra.Command {
 		Short: "Connect to ADDR and join it to stdin and stdout",
 		Long: `Connects to ADDR and copies stdin to it and what comes from it to stdout, like
 netcat. The end of stdin ends our direction only, and the command ends when both
-sides have ended theirs; typing at a terminal, when the other side has. With --exec, CMD gets the connection as its stdin
-and stdout instead, and its exit code is ours.`,
+sides have ended theirs; at a terminal, when the other side has. With --exec, CMD
+gets the connection as its stdin and stdout instead, and its exit code is ours.`,
 		Example: `  echo hello | parley dial shm://echo
   parley dial tls://host:7000 --ca ca.pem --cert me.pem --key me.key
   parley dial unix://shell --exec 'sh -i'`,

@@ -28,7 +28,8 @@ func listenVerb(a *app) *cobra.Command {
 		Use:   "listen ADDR",
 		Short: "Listen on ADDR and join a connection to stdin and stdout",
 		Long: `Listens on ADDR, takes one connection and copies stdin to it and what comes
-from it to stdout, like netcat. The end of stdin ends our direction only.
+from it to stdout, like netcat. The end of stdin ends our direction only, and
+the command ends when both sides have ended theirs.
 
 With --keep it goes on taking connections: without --exec one after the other,
 stdin going to the first; with --exec as many at once as come. With --exec, CMD
