@@ -65,11 +65,11 @@ func knownRows(only []string) error {
 }
 
 func (a *app) printDemo(report demo.Report) error {
-	print := func() error { return report.Print(a.out, isTerminal(a.out) && os.Getenv("NO_COLOR") == "") }
+	show := func() error { return report.Print(a.out, isTerminal(a.out) && os.Getenv("NO_COLOR") == "") }
 	if a.json {
-		print = func() error { return a.printJSON(report) }
+		show = func() error { return a.printJSON(report) }
 	}
-	if err := print(); err != nil {
+	if err := show(); err != nil {
 		return err
 	}
 	if report.Failed > 0 {

@@ -115,9 +115,11 @@ func (p *Peer) run(ctx context.Context) error {
 
 func (p *Peer) runHere(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	ready, ended := make(chan Event, eventsKept), make(chan error, 1)
+	ready, ended := make(chan Event, eventsKept), make(chan struct{})
+	var served error // read after ended
 	go func() {
-		ended <- Serve(ctx, p.listen, func(e Event) {
+		defer close(ended)
+		served = Serve(ctx, p.listen, func(e Event) {
 			select {
 			case ready <- e:
 			default: // nobody waits for what else it tells
@@ -129,8 +131,9 @@ func (p *Peer) runHere(ctx context.Context) error {
 	case e := <-ready:
 		p.addr, err = endpoint.Parse(e.Address)
 		p.told, p.stop = ready, func() { cancel(); <-ended }
-	case err = <-ended:
+	case <-ended:
 		cancel()
+		err = served
 	}
 	return err
 }
