@@ -162,7 +162,7 @@ func who(*proctest.Self) error {
 func late(p *proctest.Self) error {
 	deadline := time.Now().Add(20 * time.Second)
 	for _, err := os.Stat(p.Args[0]); err != nil && time.Now().Before(deadline); _, err = os.Stat(p.Args[0]) {
-		syscall.Select(0, nil, nil, nil, &syscall.Timeval{Usec: 1000})
+		_, _ = syscall.Select(0, nil, nil, nil, &syscall.Timeval{Usec: 1000})
 	}
 	return takesFiles(p)
 }
