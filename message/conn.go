@@ -4,6 +4,8 @@ package message
 
 import (
 	"context"
+	"errors"
+	"io"
 	"sync"
 	"time"
 
@@ -30,7 +32,7 @@ type Config struct {
 	MaxFiles int
 
 	// Linger bounds how long Close may take to say goodbye to a peer that does
-	// not read. Default 1 s.
+	// not read, and over TCP to see the peer's end. Default 1 s.
 	Linger time.Duration
 }
 
@@ -115,8 +117,11 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 // gives a Send under way, and the goodbye, Config.Linger. Everybody who waits
 // in another method returns fault.Closed. It is idempotent.
 //
-// A peer that had sent what was never received may see a cut connection
-// instead of the goodbye: whatever the transport does in this case.
+// Over TCP, where closing with bytes of the peer unread, be it its preface,
+// throws away what it has yet to read, Close first reads until the peer ends,
+// up to Config.Linger. A peer that still sends by then, or whose bytes were
+// never received on another transport, may see a cut connection instead of the
+// goodbye.
 func (c *Conn) Close() error { return c.close(goodbye{}) }
 
 // CloseWith is Close with a reason, which the peer's Receive and Send return
@@ -133,9 +138,9 @@ func (c *Conn) close(g goodbye) error {
 		close(c.closed)
 		c.sayGoodbye(g)
 		c.mu.Lock()
-		cut := c.cut
+		patient := c.cut || c.resets()
 		c.mu.Unlock()
-		if cut {
+		if patient {
 			c.linger()
 		}
 		c.closeErr = c.fail("close", c.t.Close())
@@ -161,6 +166,12 @@ func (c *Conn) sayGoodbye(g goodbye) {
 	}
 }
 
+// resets says whether closing with unread bytes drops our own on their way.
+func (c *Conn) resets() bool {
+	a := c.t.RemoteAddr()
+	return a != nil && a.Network() == "tcp"
+}
+
 // linger reads what the peer still sends, until it ends or the time is up:
 // closing with unread bytes makes some transports throw our goodbye away.
 func (c *Conn) linger() {
@@ -172,7 +183,9 @@ func (c *Conn) linger() {
 	}
 	defer c.r.lock.release()
 	c.r.watch.close()
-	drain(c.t, c.cfg.Linger)
+	if !errors.Is(c.r.err, io.EOF) { // else it has said that nothing will come
+		drain(c.t, c.cfg.Linger)
+	}
 }
 
 // greet sends the preface for a side that receives before it sends. It has a
