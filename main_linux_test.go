@@ -20,6 +20,7 @@ import (
 	"github.com/parley-ipc/parley"
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/auth/ca"
+	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/internal/stock"
@@ -41,15 +42,21 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// listenConfig admits who beside the owner, under the test's certificates.
+// listenConfig admits who beside the owner, but not "!who", under the test's
+// certificates.
 func listenConfig(who []string, log io.Writer) (*parley.ListenConfig, error) {
 	lc := &parley.ListenConfig{TLS: certificate("server")}
 	lc.Logger = slog.New(slog.NewTextHandler(log, nil))
 	if len(who) == 0 {
 		return lc, nil
 	}
-	rules, err := policy.New([]policy.Rule{{Who: who, May: []auth.Action{auth.Connect}, On: []string{"endpoint:**"}}}, policy.Options{})
-	lc.Authorizer = rules
+	var rules []policy.Rule
+	for _, w := range who {
+		name, deny := strings.CutPrefix(w, "!")
+		rules = append(rules, policy.Rule{Who: []string{name}, May: []auth.Action{auth.Connect}, On: []string{"endpoint:**"}, Deny: deny})
+	}
+	p, err := policy.New(rules, policy.Options{})
+	lc.Authorizer = p
 	return lc, err
 }
 
@@ -199,7 +206,8 @@ func (e endNotice) AcceptConn(ctx context.Context) (transport.Conn, error) {
 	return c, err
 }
 
-// roleDial ADDRESS says whom it reached, or why it did not.
+// roleDial ADDRESS says whom it reached, or why it did not. At a line from its
+// parent it waits for the end of the connection.
 func roleDial(p *proctest.Self) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -215,7 +223,11 @@ func roleDial(p *proctest.Self) error {
 		return nil
 	}
 	p.Sayf("ok %v %s %d", c.Peer(), c.Peer().Method, c.Peer().PID)
-	_, _ = p.Hear()
+	if _, err := p.Hear(); err != nil {
+		return nil
+	}
+	_, err = c.Read(make([]byte, 1))
+	p.Sayf("ended with an error: %v", err != nil)
 	return nil
 }
 
@@ -264,4 +276,31 @@ func roleLater(p *proctest.Self) error {
 	}
 	_, err = io.Copy(c, c)
 	return errors.Join(err, c.Close(), ln.Close())
+}
+
+// roleList says at each line what the registry shows, and with "gc" what came
+// of removing each entry.
+func roleList(p *proctest.Self) error {
+	for {
+		line, err := p.Hear()
+		if err != nil {
+			return nil
+		}
+		infos, err := endpoint.List(context.Background(), endpoint.ListOptions{})
+		if err != nil {
+			return err
+		}
+		var said []string
+		for _, i := range infos {
+			state := "stale"
+			if i.Live {
+				state = "live"
+			}
+			said = append(said, fmt.Sprintf("%s %s %d", i.Address, state, i.UID))
+			if line == "gc" {
+				said = append(said, fmt.Sprint("removed: ", fault.KindOf(endpoint.Remove(context.Background(), i))))
+			}
+		}
+		p.Say(strings.Join(said, "; "))
+	}
 }
