@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -28,9 +29,9 @@ func gcVerb(a *app) *cobra.Command {
 		Use:   "gc",
 		Short: "Remove what listeners that died have left behind",
 		Long: `Shows the entries and sockets whose owner is proven dead: the kernel no longer
-holds its lock. With --yes it removes them, taking that lock first, so that a
-listener that starts at the same moment is never disturbed. Nothing is ever
-judged by its age or by a process id.`,
+holds its lock, or the files themselves have gone. With --yes it removes them,
+taking that lock first, so that a listener that starts at the same moment is
+never disturbed. Nothing is ever judged by its age or by a process id.`,
 		Example: `  parley gc
   parley gc --yes`,
 		Args: exactArgs(0, "no arguments"),
@@ -64,7 +65,7 @@ func collect(ctx context.Context, o endpoint.ListOptions, remove bool) ([]remova
 		return rows, err
 	}
 	for _, info := range infos {
-		if info.Live || info.Err != nil {
+		if info.Live || info.Err != nil && !gone(info) {
 			continue
 		}
 		r := removal{Address: info.Address, File: info.File}
@@ -83,8 +84,15 @@ func collect(ctx context.Context, o endpoint.ListOptions, remove bool) ([]remova
 	return rows, nil
 }
 
+// gone reports that all that is left of an endpoint at a path of its own is
+// our note of where it was.
+func gone(info endpoint.Info) bool { return errors.Is(info.Err, fs.ErrNotExist) }
+
 func (a *app) printRemovals(rows []removal, yes bool) {
 	for _, r := range rows {
+		if r.Address == "" {
+			r.Address = "(its files are gone)"
+		}
 		switch {
 		case r.Error != "":
 			fmt.Fprintf(a.out, "failed   %s  %s\n", r.Address, r.Error)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,7 @@ somebody listens on the name again.`,
 			if err != nil {
 				return err
 			}
+			infos = slices.DeleteFunc(infos, gone)
 			if a.json {
 				return a.printJSON(rowsOf(infos))
 			}
