@@ -155,17 +155,21 @@ func (w *watched) dial(t *testing.T) *net.UnixConn {
 	return c
 }
 
-func TestHostileClients(t *testing.T) {
+// hostileHello is what a client does instead of a handshake.
+type hostileHello struct {
+	bytes  []byte
+	fds    func(t *testing.T) []int
+	answer status // what it is told, where it is told anything
+	told   bool
+}
+
+// hostileHellos are the clients of TestHostileClients by name.
+func hostileHellos() map[string]hostileHello {
 	const size = MinRingSize
 	full := int64(segmentSize(size))
 	good := hello{version: Version, ring: size}.append(nil)
 	sealed := func(t *testing.T) []int { return []int{memory(t, full, allSeals, false)} }
-	for name, c := range map[string]struct {
-		bytes  []byte
-		fds    func(t *testing.T) []int
-		answer status // what it is told, where it is told anything
-		told   bool
-	}{
+	return map[string]hostileHello{
 		"RandomBytes":   {bytes: []byte("GET / HTTP/1.1\r\nHost: parley\r\n\r\n"), answer: statusBroken, told: true},
 		"Nothing":       {},
 		"Truncated":     {bytes: good[:20], fds: sealed},
@@ -205,7 +209,11 @@ func TestHostileClients(t *testing.T) {
 		"Null":                   {bytes: good, fds: func(t *testing.T) []int { return []int{openFD(t, "/dev/null")} }, answer: statusBroken, told: true},
 		"Confirm":                {bytes: append(bytes.Clone(good), 'x'), fds: sealed, answer: statusRings, told: true},
 		"ConfirmSocketThenNoise": {bytes: append(bytes.Clone(good), 'S', 9, 9, 9, 9, 9, 9, 9, 9), fds: sealed, answer: statusRings, told: true},
-	} {
+	}
+}
+
+func TestHostileClients(t *testing.T) {
+	for name, c := range hostileHellos() {
 		t.Run(name, func(t *testing.T) {
 			w := listenEcho(t, ListenConfig{ListenConfig: transport.ListenConfig{HandshakeTimeout: 5 * time.Second}})
 			sock := w.dial(t)

@@ -56,7 +56,7 @@ type plain struct {
 	rerr  error   // guarded by rmu: what every further Read answers
 	rtime restore // read deadline
 
-	wmu   sync.Mutex
+	wmu   gate
 	shut  atomic.Bool
 	lent  []byte // guarded by wmu: what Reserve lends
 	loan  atomic.Int64
@@ -180,9 +180,20 @@ func (p *plain) stopped(ctx context.Context, op string) error {
 }
 
 func (p *plain) write(ctx context.Context, b []byte) (int, error) {
-	p.wmu.Lock()
-	defer p.wmu.Unlock()
+	if err := p.lockWriter(ctx, "write"); err != nil {
+		return 0, err
+	}
+	defer p.wmu.unlock()
 	return p.writeLocked(ctx, b, nil)
+}
+
+// lockWriter waits for a loan or another Write to end, until the connection
+// or our direction does. Unlike with rings a deadline does not end this wait.
+func (p *plain) lockWriter(ctx context.Context, op string) error {
+	if p.wmu.tryLock() {
+		return nil
+	}
+	return p.wmu.lock(ctx, func() error { return p.writable(ctx, op) })
 }
 
 func (p *plain) writeFiles(b []byte, files []*os.File) (int, error) {
@@ -195,8 +206,10 @@ func (p *plain) writeFiles(b []byte, files []*os.File) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	p.wmu.Lock()
-	defer p.wmu.Unlock()
+	if err := p.lockWriter(context.Background(), "send files"); err != nil {
+		return 0, err
+	}
+	defer p.wmu.unlock()
 	n, err := p.writeLocked(context.Background(), b, fds)
 	runtime.KeepAlive(files)
 	return n, err
@@ -258,9 +271,11 @@ func (p *plain) reserve(ctx context.Context, n int) ([]byte, error) {
 	if n < 0 || n > p.maxLoan() {
 		return nil, badLoan(p.addr, "reserve", n, p.maxLoan())
 	}
-	p.wmu.Lock()
+	if err := p.lockWriter(ctx, "reserve"); err != nil {
+		return nil, err
+	}
 	if err := p.writable(ctx, "reserve"); err != nil {
-		p.wmu.Unlock()
+		p.wmu.unlock()
 		return nil, err
 	}
 	if cap(p.lent) < n {
@@ -276,7 +291,7 @@ func (p *plain) commit(n int) error {
 		return badLoan(p.addr, "commit", n, int(lent))
 	}
 	p.loan.Store(0)
-	defer p.wmu.Unlock()
+	defer p.wmu.unlock()
 	_, err := p.writeLocked(context.Background(), p.lent[:n], nil)
 	return err
 }
@@ -302,8 +317,16 @@ func (p *plain) closeWrite() error {
 		return nil
 	}
 	_ = p.wtime.set(longAgo)
-	p.wmu.Lock()
-	defer p.wmu.Unlock()
+	p.wmu.kick()
+	if err := p.wmu.lock(context.Background(), func() error {
+		if p.closed.Load() {
+			return fault.New(fault.Closed, "close", p.addr, nil)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	defer p.wmu.unlock()
 	_ = p.wtime.set(time.Now().Add(time.Second))
 	err := p.send(frameEnd, nil, nil)
 	if fault.KindOf(err) == fault.PeerDied {
@@ -312,67 +335,27 @@ func (p *plain) closeWrite() error {
 	return err
 }
 
-// close tells the peer that the end is an orderly one if the socket has room
-// for the word.
+// linger is how long Close waits for room to say that the end is an orderly
+// one, if the peer has not read what came before.
+const linger = time.Second
+
+// close ends Reads at once, then says goodbye, unless a Write is under way:
+// then the stream is cut, and the peer may know it.
 func (p *plain) close() error {
 	if p.closed.Swap(true) {
 		return nil
 	}
-	if !p.shut.Swap(true) {
-		_ = p.raw.Control(func(fd uintptr) { _, _ = sendFiles(int(fd), []byte{frameEnd, 0, 0, 0, 0, 0, 0, 0}, nil) })
+	_ = p.rtime.set(longAgo)
+	if !p.shut.Swap(true) && p.wmu.tryLock() {
+		_ = p.wtime.set(time.Now().Add(linger))
+		_ = p.send(frameEnd, nil, nil)
+		p.wmu.unlock()
 	}
+	p.wmu.kick()
 	err := p.sock.Close()
 	p.rmu.Lock()
 	defer p.rmu.Unlock()
 	closeAll(p.fds)
 	p.fds = nil
 	return err
-}
-
-// restore is one direction's deadline, which a context may cut short.
-type restore struct {
-	mu    sync.Mutex
-	t     time.Time // guarded by mu: what the user set
-	cut   bool      // guarded by mu: a context has ended meanwhile
-	apply func(time.Time) error
-}
-
-func (r *restore) set(t time.Time) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.t = t
-	if r.cut {
-		return nil
-	}
-	return r.apply(t)
-}
-
-// until ends the operation under way when ctx ends; the function it returns
-// puts the user's deadline back.
-func (r *restore) until(ctx context.Context) func() {
-	if ctx.Done() == nil {
-		return func() {}
-	}
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(done)
-		r.change(true)
-	})
-	return func() {
-		if !stop() {
-			<-done
-			r.change(false)
-		}
-	}
-}
-
-func (r *restore) change(cut bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.cut = cut
-	if t := r.t; !cut {
-		_ = r.apply(t)
-		return
-	}
-	_ = r.apply(longAgo)
 }
