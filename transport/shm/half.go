@@ -25,7 +25,8 @@ type half struct {
 	pacer  wake.Pacer     // guarded by mu
 	tally  tally          // guarded by mu
 
-	moved func() bool // whether a wait should look again; allocated once
+	moved   func() bool // whether a wait should look again; allocated once
+	overdue func() bool // whether the peer should have ended a sleep; likewise
 
 	deadline deadline
 }
@@ -118,7 +119,7 @@ func (s *stream) pause(ctx context.Context, h *half) {
 	h.tally.sleeps++
 	s.flush(h)
 	start := time.Now()
-	if s.bell.wait(h.side) && h.moved() {
+	if s.bell.wait(h.side) && h.overdue() {
 		s.suspect(h)
 	}
 	h.pacer.Slept(time.Since(start))

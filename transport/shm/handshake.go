@@ -30,12 +30,12 @@ func (h *handshake) client() (*rings, error) {
 	}
 	defer r.abandon()
 	if err := h.say(r.hello(statusRings), r.offer()); err != nil {
-		if _, e := h.hear(); fault.KindOf(e) == fault.Denied {
+		if _, e := h.hear(answerError); fault.KindOf(e) == fault.Denied {
 			return nil, e // the answer was there before our hello
 		}
 		return nil, err
 	}
-	answer, err := h.hear()
+	answer, err := h.hear(answerError)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (h *handshake) client() (*rings, error) {
 
 // server hears the client's hello and answers. Policy has been asked before.
 func (h *handshake) server() (*rings, error) {
-	offer, err := h.hear()
+	offer, err := h.hear(offerError)
 	if err != nil {
 		if fault.KindOf(err) == fault.Protocol {
 			h.refuse(err)
@@ -157,13 +157,14 @@ func (h *heard) close() {
 	}
 }
 
-// hear reads a hello, the prefix first: what follows it depends on the version.
-func (h *handshake) hear() (*heard, error) {
+// hear reads a hello, the prefix first: what follows it depends on the version
+// and on the status, which check judges.
+func (h *handshake) hear(check func(status, uint16) error) (*heard, error) {
 	prefix, fds, err := h.exactly(prefixSize)
 	if err != nil {
 		return nil, err
 	}
-	rest, m, err := h.hearRest(prefix)
+	rest, m, err := h.hearRest(prefix, check)
 	fds = append(fds, rest...)
 	want := 0
 	if err == nil && m.ring != 0 {
@@ -182,12 +183,12 @@ func (h *handshake) hear() (*heard, error) {
 	return &heard{m, fds[0]}, nil
 }
 
-func (h *handshake) hearRest(prefix []byte) ([]int, hello, error) {
+func (h *handshake) hearRest(prefix []byte, check func(status, uint16) error) ([]int, hello, error) {
 	version, st, err := parsePrefix(prefix)
 	if err != nil {
 		return nil, hello{}, err
 	}
-	if err := answerError(st, version); err != nil {
+	if err := check(st, version); err != nil {
 		return nil, hello{}, err
 	}
 	if version != Version {

@@ -123,3 +123,11 @@ func answerError(st status, version uint16) error {
 	}
 	return fault.New(fault.Protocol, "handshake", "", fmt.Errorf("the peer answered with the unknown status %d", st))
 }
+
+// offerError is what is wrong with a client's status: it has no answer to give.
+func offerError(st status, version uint16) error {
+	if st == 0 || version != Version {
+		return nil
+	}
+	return fault.New(fault.Protocol, "handshake", "", fmt.Errorf("the client began with the status %d", st))
+}

@@ -266,7 +266,7 @@ func TestHoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &handshake{sock: sock}
-	answer, err := h.hear()
+	answer, err := h.hear(answerError)
 	if err != nil {
 		t.Fatal(err)
 	}

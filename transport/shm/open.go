@@ -132,6 +132,7 @@ func newStream(sock *net.UnixConn, addr string, r *rings, opts Options, logger *
 	s.halves.Store(2)
 	s.rd.ring, s.rd.side, s.rd.sleep, s.rd.moved = r.reader, reading, s.ours.rsleep, s.readMoved
 	s.wr.ring, s.wr.side, s.wr.sleep, s.wr.moved = r.writer, writing, s.ours.wsleep, s.writeMoved
+	s.rd.overdue, s.wr.overdue = s.readMoved, s.writeOverdue
 	s.rd.pacer, s.wr.pacer = wake.NewPacer(opts.Spin), wake.NewPacer(opts.Spin)
 	return s, nil
 }

@@ -123,11 +123,20 @@ func (s *stream) lookTaken() error {
 }
 
 // writeMoved is what a waiting writer watches.
-func (s *stream) writeMoved() bool {
-	return s.wr.ring.Moved() ||
-		s.theirs.taken.Load() != s.wr.seen ||
+func (s *stream) writeMoved() bool { return s.wr.ring.Moved() || s.writeNews() }
+
+// writeNews is what it watches beside the ring.
+func (s *stream) writeNews() bool {
+	return s.theirs.taken.Load() != s.wr.seen ||
 		s.status.Load()&(isClosed|isShut|isBroken|isHungUp|wrExpired) != 0 ||
 		s.theirs.state.Load()&stateClosed != 0
+}
+
+// writeOverdue is what should have woken a sleeping writer: the peer keeps less
+// room than it wants to itself.
+func (s *stream) writeOverdue() bool {
+	free, err := s.wr.ring.Look()
+	return err != nil || free >= int(s.ours.want.Load()) || s.writeNews()
 }
 
 // publishEnd tells the peer that no byte will follow. The half is locked.
