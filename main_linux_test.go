@@ -298,9 +298,16 @@ func roleList(p *proctest.Self) error {
 			}
 			said = append(said, fmt.Sprintf("%s %s %d", i.Address, state, i.UID))
 			if line == "gc" {
-				said = append(said, fmt.Sprint("removed: ", fault.KindOf(endpoint.Remove(context.Background(), i))))
+				said = append(said, removed(i))
 			}
 		}
 		p.Say(strings.Join(said, "; "))
 	}
+}
+
+func removed(i endpoint.Info) string {
+	if err := endpoint.Remove(context.Background(), i); err != nil {
+		return fault.KindOf(err).Error()
+	}
+	return "removed"
 }
