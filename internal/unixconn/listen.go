@@ -19,7 +19,7 @@ func Listen(path, addr string, mode os.FileMode) (*net.UnixListener, error) {
 		return nil, fault.Wrap("listen", addr, err)
 	}
 	ln.SetUnlinkOnClose(false)
-	if err := os.Chmod(path, mode); err != nil {
+	if err := setMode(path, mode); err != nil {
 		return nil, fault.Wrap("listen", addr, errors.Join(err, ln.Close(), os.Remove(path)))
 	}
 	return ln, nil
