@@ -142,6 +142,17 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// A requirement that nothing could meet is no reason to let everybody in.
+func TestRequiredCertificateNeedsAuthority(t *testing.T) {
+	c := issue(t, authority(t), host("server"))
+	c.CAFile, c.RequireClientCert = "", true
+	l, err := tls.Listen(t.Context(), address(t, "tls://127.0.0.1:0"), transport.ListenConfig{}, c)
+	if err == nil {
+		_ = l.Close()
+	}
+	wantFault(t, "listen without an authority", err, fault.Invalid, "--ca")
+}
+
 // TestNotTLS: each side meets a peer that speaks something else.
 func TestNotTLS(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -88,12 +88,17 @@ func ListenOn(ctx context.Context, ln net.Listener, addr endpoint.Address, cfg t
 	return listen(tl, claim, cfg, s), nil
 }
 
-// source checks that a listener has something to show.
+// source checks that a listener has something to show, and whom to trust where
+// it must.
 func (c Config) source(addr endpoint.Address, logger *slog.Logger) (*source, error) {
 	inMemory := c.Base != nil && (len(c.Base.Certificates) > 0 || c.Base.GetCertificate != nil)
 	if c.CertFile == "" && c.KeyFile == "" && !inMemory {
 		return nil, fault.New(fault.Invalid, "listen", addr.String(), errors.New("a tls:// listener needs a certificate")).
 			WithHint("give --cert and --key; `parley ca init` and `parley ca issue` make them")
+	}
+	if c.RequireClientCert && c.CAFile == "" && (c.Base == nil || c.Base.ClientCAs == nil) {
+		return nil, fault.New(fault.Invalid, "listen", addr.String(), errors.New("client certificates are required, and no authority could have signed one")).
+			WithHint("give --ca")
 	}
 	return newSource(c, logger)
 }
