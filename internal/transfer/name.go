@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/parley-ipc/parley/fault"
@@ -41,7 +42,7 @@ func checkName(name string) error {
 		return errors.New("the name contains a separator: only base names are received")
 	case !utf8.ValidString(name):
 		return errors.New("the name is not UTF-8")
-	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case strings.ContainsFunc(name, unicode.IsControl):
 		return errors.New("the name contains a control character")
 	case strings.HasPrefix(name, ".") && strings.Contains(name, partInfix):
 		return errors.New("the name is one of a partial file")

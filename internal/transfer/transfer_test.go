@@ -353,7 +353,7 @@ func TestSweepTakesOnlyTheDead(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	for _, bad := range []string{"", ".", "..", "..x", "a/b", "/a", `a\b`, "a\x00b", "a\nb", "\xff", strings.Repeat("x", 256), partName("x", "0123456789abcdef")} {
+	for _, bad := range []string{"", ".", "..", "..x", "a/b", "/a", `a\b`, "a\x00b", "a\nb", "a\u009b2Jb", "\xff", strings.Repeat("x", 256), partName("x", "0123456789abcdef")} {
 		if !errors.Is(CheckName(bad), fault.Invalid) {
 			t.Errorf("%q passed", bad)
 		}
