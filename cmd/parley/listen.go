@@ -34,19 +34,19 @@ the command ends when both sides have ended theirs.
 With --keep it goes on taking connections: without --exec one after the other,
 stdin going to the first; with --exec as many at once as come. With --exec, CMD
 gets each connection as its stdin and stdout; without --keep its exit code is
-ours. With --whoami each connection is told, in one line of JSON, who it is to
-us, and closed (see parley whoami --ask).`,
+ours, a failure of our own is 125, and a CMD that cannot be run 126 or 127. With
+--whoami each connection is told, in one line of JSON, who it is to us, and
+closed (see parley whoami --ask).`,
 		Example: `  parley listen shm://echo --keep --exec cat
   parley listen unix://inbox >got
   parley listen tls://0.0.0.0:7000 --cert s.pem --key s.key --ca ca.pem --allow 'spiffe://corp/**'`,
 		Args: exactArgs(1, "ADDR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ln, err := a.listen(cmd.Context(), &f.connectFlags, args[0], nil)
-			if err != nil {
-				return err
+			err := a.listenAndServe(cmd.Context(), &f, args[0])
+			if f.command != "" && !f.keep {
+				return a.commandResult(err)
 			}
-			a.log.Info("listening", "address", ln.Address().String())
-			return errors.Join(a.serve(cmd.Context(), ln, &f), ln.Close())
+			return err
 		},
 	}
 	f.addListen(cmd)
@@ -54,6 +54,15 @@ us, and closed (see parley whoami --ask).`,
 	cmd.Flags().StringVar(&f.command, "exec", "", "run CMD on each connection")
 	cmd.Flags().BoolVar(&f.whoami, "whoami", false, "tell each connection who it is, and close it")
 	return cmd
+}
+
+func (a *app) listenAndServe(ctx context.Context, f *listenFlags, address string) error {
+	ln, err := a.listen(ctx, &f.connectFlags, address, nil)
+	if err != nil {
+		return err
+	}
+	a.log.Info("listening", "address", ln.Address().String())
+	return errors.Join(a.serve(ctx, ln, f), ln.Close())
 }
 
 // serve handles connections until the listener or ctx ends. Only with --keep

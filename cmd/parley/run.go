@@ -42,8 +42,18 @@ func (a *app) runOn(ctx context.Context, conn transport.Conn, command string) er
 
 // ownFailure reports err and ends with a code that says it was not CMD's.
 func (a *app) ownFailure(err error, code int) error {
-	fmt.Fprintf(a.err, "parley: %v\n", err)
+	fmt.Fprintf(a.err, "parley: %s\n", withAdvice(err))
 	return codeError(code)
+}
+
+// commandResult makes what went wrong around a CMD a failure of our own, so
+// that each other code is CMD's.
+func (a *app) commandResult(err error) error {
+	var code codeError
+	if err == nil || errors.As(err, &code) {
+		return err
+	}
+	return a.ownFailure(err, exitOwnFailure)
 }
 
 // codeOfCommand is the command's exit code, or 128 and the signal, as shells
