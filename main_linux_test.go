@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +38,7 @@ const (
 func TestMain(m *testing.M) {
 	proctest.RunRole(map[string]proctest.Role{
 		"server": roleServer, "stock": roleStock, "stdio": roleStdio, "stdio-stock": roleStdioStock,
-		"dial": roleDial, "try": roleTry, "later": roleLater, "list": roleList, "activate": roleActivate,
+		"dial": roleDial, "try": roleTry, "later": roleLater, "list": roleList, "activate": roleActivate, "flood": roleFlood,
 	})
 	goleak.VerifyTestMain(m)
 }
@@ -198,8 +199,8 @@ type endNotice struct {
 	ended chan struct{}
 }
 
-func (e endNotice) AcceptConn(ctx context.Context) (transport.Conn, error) {
-	c, err := e.Listener.AcceptConn(ctx)
+func (e endNotice) Accept() (net.Conn, error) {
+	c, err := e.Listener.Accept()
 	if err != nil {
 		close(e.ended)
 	}
