@@ -34,7 +34,8 @@ type ListenConfig struct {
 
 	// Refuse, if set, may write a last word in the protocol that the listener
 	// speaks to a peer that was denied. It has a second, then the connection
-	// is closed. It must not tell the peer more than that it was denied.
+	// is closed. It must not tell the peer more than that it was denied. At
+	// most half of MaxPending are told at once, the others just closed.
 	Refuse func(Conn)
 
 	// HandshakeTimeout bounds identification, handshake and authorization of

@@ -45,6 +45,7 @@ type Acceptor struct {
 	ctx   context.Context // ends at Close
 	stop  context.CancelFunc
 	slots chan struct{}       // one token per pending connection
+	words chan struct{}       // one token per last word being said: at most half the slots
 	ready chan transport.Conn // passed, not yet taken
 	wg    sync.WaitGroup
 
@@ -61,6 +62,7 @@ func New(cfg Config) *Acceptor {
 		cfg:   cfg,
 		auth:  auth.LogDenials(cfg.Authorizer, cfg.Logger),
 		slots: make(chan struct{}, cfg.MaxPending),
+		words: make(chan struct{}, max(1, cfg.MaxPending/2)),
 		ready: make(chan transport.Conn),
 	}
 	a.ctx, a.stop = context.WithCancel(context.Background())
@@ -202,7 +204,21 @@ func (a *Acceptor) refuse(raw net.Conn, c transport.Conn, err error) {
 		return
 	}
 	a.cfg.Counters.Denied.Add(1)
-	if c != nil && a.cfg.Refuse != nil && c.SetDeadline(time.Now().Add(refuseTime)) == nil {
+	if c != nil && a.cfg.Refuse != nil {
+		a.lastWord(c)
+	}
+}
+
+// lastWord tells c that it was denied, unless so many are being told that
+// those whom policy admits would find no slot.
+func (a *Acceptor) lastWord(c transport.Conn) {
+	select {
+	case a.words <- struct{}{}:
+		defer func() { <-a.words }()
+	default:
+		return
+	}
+	if c.SetDeadline(time.Now().Add(refuseTime)) == nil {
 		a.cfg.Refuse(c)
 	}
 }
