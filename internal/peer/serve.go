@@ -55,6 +55,9 @@ func teller(w io.Writer) func(Event) {
 // on stdio:, its only connection has.
 func Serve(ctx context.Context, role Role, tell func(Event)) error {
 	ln, err := role.listen(ctx, tell)
+	if ctx.Err() != nil && fault.KindOf(err) == fault.Canceled {
+		return nil // asked to end before it listened
+	}
 	if err != nil {
 		return err
 	}
