@@ -76,6 +76,10 @@ func (in *inbox) drain(fd int) (heard bool, err error) {
 
 // parse takes ownership of fds, which came with some byte of p.
 func (in *inbox) parse(p []byte, fds []int) error {
+	if in.closed {
+		closeAll(fds)
+		return nil
+	}
 	if len(fds) > 0 {
 		in.loose = append(in.loose, fds)
 	}
@@ -114,10 +118,6 @@ func (in *inbox) announce() error {
 	in.loose = in.loose[1:]
 	in.got++
 	in.last = pos
-	if in.closed {
-		closeAll(g.fds)
-		return nil
-	}
 	in.groups = append(in.groups, g)
 	return nil
 }

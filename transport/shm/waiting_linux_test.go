@@ -73,3 +73,19 @@ func TestClientThatAnswersIsBroken(t *testing.T) {
 		w.log.await(t, "handshake failed")
 	}
 }
+
+// A drain may overlap Close and come second: it keeps no descriptor.
+func TestClosedInboxKeepsNothing(t *testing.T) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	var in inbox
+	in.close()
+	_ = in.parse([]byte{msgFiles}, fds[:]) // the message's rest never comes
+	for _, fd := range fds {
+		if err := unix.Close(fd); err == nil {
+			t.Errorf("descriptor %d was still open", fd)
+		}
+	}
+}
