@@ -93,7 +93,9 @@ func (c *Conn) relayStderr(stderr *os.File, to io.Writer) {
 			logLines(stderr, c.logger, "stderr")
 			return
 		}
-		_, _ = io.Copy(to, stderr)
+		if _, err := io.Copy(to, stderr); err != nil {
+			_, _ = io.Copy(io.Discard, stderr) // lest the child wait for room
+		}
 	})
 	c.wg.Go(func() {
 		select {
