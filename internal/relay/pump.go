@@ -22,12 +22,20 @@ type side struct {
 }
 
 func (s side) fail(doing string, err error) error {
-	addr := ""
-	if a := s.c.RemoteAddr(); a != nil {
+	addr := s.c.Peer().String()
+	if a := s.c.RemoteAddr(); a != nil && a.String() != "" && a.String() != "@" { // a socket without a name
 		addr = a.String()
 	}
 	return fault.Wrap("relay", addr, fmt.Errorf("side %s failed to %s: %w", s.name, doing, err))
 }
+
+// refused is a failure to write: the other direction may still have bytes to
+// bring.
+type refused struct{ error }
+
+func (r refused) Unwrap() error { return r.error }
+
+func (s side) refuse(doing string, err error) error { return refused{s.fail(doing, err)} }
 
 // pump is one direction.
 type pump struct{ src, dst side }
@@ -38,7 +46,7 @@ func (p pump) run() error {
 		return err
 	}
 	if err := p.dst.c.CloseWrite(); err != nil {
-		return p.dst.fail("close", err)
+		return p.dst.refuse("close", err)
 	}
 	return nil
 }
@@ -67,7 +75,7 @@ func (p pump) fast() error {
 	case errors.As(err, &op) && op.Op == "read":
 		return p.src.fail("read", err)
 	}
-	return p.dst.fail("write", err)
+	return p.dst.refuse("write", err)
 }
 
 func (p pump) plain() error {
@@ -76,7 +84,7 @@ func (p pump) plain() error {
 		n, rerr := p.src.c.Read(buf)
 		if n > 0 {
 			if _, err := p.dst.c.Write(buf[:n]); err != nil {
-				return p.dst.fail("write", err)
+				return p.dst.refuse("write", err)
 			}
 		}
 		if errors.Is(rerr, io.EOF) {
@@ -99,7 +107,7 @@ func (p pump) withFiles(from, to transport.FilePasser) error {
 		}
 		if n > 0 {
 			if err := forward(to, buf[:n], files); err != nil {
-				return p.dst.fail("write", err)
+				return p.dst.refuse("write", err)
 			}
 		}
 		if errors.Is(rerr, io.EOF) {

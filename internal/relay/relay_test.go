@@ -128,6 +128,72 @@ type broken struct {
 
 func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
+// child is a connection of which it is known when its process has ended.
+type child struct {
+	plain
+	ended chan struct{}
+}
+
+func (c child) Wait(ctx context.Context) error {
+	select {
+	case <-c.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestCopyEndsWithAChild though the other side keeps its direction open, and
+// not before the child's output has been passed on.
+func TestCopyEndsWithAChild(t *testing.T) {
+	a, ra := sockets(t)
+	b, rb := sockets(t)
+	ended := make(chan struct{})
+	done := make(chan error, 1)
+	go func() { done <- Copy(t.Context(), plain{ra}, child{plain{rb}, ended}) }()
+	close(ended)
+	if _, err := b.Write([]byte("last words")); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Close()
+	if got, err := io.ReadAll(a); err != nil || string(got) != "last words" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCopyBringsWhatWasSaidBefore: one side takes no more, and what it had
+// said is still passed on.
+func TestCopyBringsWhatWasSaidBefore(t *testing.T) {
+	for name, wrap := range wraps {
+		t.Run(name, func(t *testing.T) {
+			a, b, done := bridge(t, t.Context(), wrap)
+			said := make([]byte, 1<<20)
+			_, _ = rand.Read(said)
+			if err := b.CloseRead(); err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = a.Write([]byte("ignored")) }()
+			if _, err := b.Write(said[:1]); err != nil {
+				t.Fatal(err)
+			}
+			go func() {
+				_, _ = b.Write(said[1:])
+				_ = b.Close()
+			}()
+			got, err := io.ReadAll(a)
+			if err != nil || !bytes.Equal(got, said) {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+			if err := <-done; err == nil || !strings.Contains(err.Error(), "side b failed to write") {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 func TestCopyNamesTheSideThatFailed(t *testing.T) {
 	why := errors.New("the cable is cut")
 	a, ra := sockets(t)
