@@ -5,7 +5,6 @@ package acceptor
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -47,6 +46,7 @@ type Acceptor struct {
 	slots chan struct{}       // one token per pending connection
 	words chan struct{}       // one token per last word being said: at most half the slots
 	ready chan transport.Conn // passed, not yet taken
+	fails Limit
 	wg    sync.WaitGroup
 
 	closeOnce sync.Once
@@ -199,7 +199,7 @@ func (a *Acceptor) refuse(raw net.Conn, c transport.Conn, err error) {
 	if fault.KindOf(err) != fault.Denied { // a denial has been logged by auth.LogDenials
 		a.cfg.Counters.Failed.Add(1)
 		if a.ctx.Err() == nil {
-			a.cfg.Logger.Log(context.Background(), slog.LevelWarn, "handshake failed", "address", a.cfg.Address.String(), "error", err)
+			a.fails.Warn(a.cfg.Logger, "handshake failed", "address", a.cfg.Address.String(), "error", err)
 		}
 		return
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/parley-ipc/parley/internal/acceptor"
 )
 
 // recheck is how often, at most, handshakes look whether the files changed.
@@ -21,7 +23,8 @@ type source struct {
 	logger *slog.Logger  // immutable
 	every  time.Duration // immutable
 
-	current atomic.Pointer[tls.Config]
+	current  atomic.Pointer[tls.Config]
+	refusals acceptor.Limit
 
 	mu      sync.Mutex // held by the one handshake that looks
 	looked  time.Time  // guarded by mu, as are the rest

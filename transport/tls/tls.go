@@ -143,7 +143,7 @@ func (s *source) accept(ctx context.Context, raw net.Conn, authorize func(auth.I
 // acceptor does not know of it.
 func (s *source) refused(sock net.Conn, err *fault.Error) error {
 	if err.Kind == fault.Denied {
-		s.logger.Warn("certificate refused", "remote", sock.RemoteAddr().String(), "error", err)
+		s.refusals.Warn(s.logger, "certificate refused", "remote", sock.RemoteAddr().String(), "error", err)
 	}
 	return err
 }
