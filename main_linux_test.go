@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		"server": roleServer, "stock": roleStock, "stdio": roleStdio, "stdio-stock": roleStdioStock,
 		"dial": roleDial, "try": roleTry, "later": roleLater, "list": roleList, "activate": roleActivate, "flood": roleFlood,
 	})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(proctest.Isolated(m))
 }
 
 // listenConfig admits who beside the owner, but not "!who", under the test's

@@ -17,7 +17,7 @@ const lastWordTime = 100 * time.Millisecond
 
 // addr names the connection in errors.
 func (c *Conn) addr() string {
-	if a := c.t.RemoteAddr(); a != nil && a.String() != "" {
+	if a := c.t.RemoteAddr(); a != nil && a.String() != "" && a.String() != "@" { // a socket without a name
 		return a.String()
 	}
 	return c.Peer().String()

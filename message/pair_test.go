@@ -12,11 +12,13 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/parley-ipc/parley/internal/proctest"
+
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Isolated(m)) }
 
 // plain makes a transport.Conn of a net.Conn, with no extras.
 type plain struct{ net.Conn }

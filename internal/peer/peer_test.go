@@ -15,6 +15,7 @@ import (
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/measure"
+	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/policy"
 )
 
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(proctest.Isolated(m))
 }
 
 func newStage(t *testing.T) *Stage {

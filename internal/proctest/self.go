@@ -25,14 +25,15 @@ const (
 	orphanGrace = 5 * time.Second
 )
 
-// Main runs the role that the environment names, or the tests, and exits.
+// Main runs the role that the environment names, or the tests Isolated, and
+// exits.
 func Main(m *testing.M, roles map[string]Role) {
 	RunRole(roles)
-	os.Exit(m.Run())
+	os.Exit(Isolated(m).Run())
 }
 
 // RunRole runs the role that the environment names and exits; without one it
-// returns. It is for a TestMain that ends with goleak.VerifyTestMain.
+// returns. It is for a TestMain that ends with goleak.VerifyTestMain(Isolated(m)).
 func RunRole(roles map[string]Role) {
 	name, ok := os.LookupEnv(roleEnv)
 	if !ok {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,12 +62,21 @@ func command(t testing.TB, o Options) *exec.Cmd {
 	}
 	argv := slices.Concat(o.Prefix, []string{exe}, o.Args)
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = slices.Concat(os.Environ(), o.Env, []string{Environ(o.Role), controlEnv + "=1"})
+	cmd.Env = slices.Concat(inherited(o), o.Env, []string{Environ(o.Role), controlEnv + "=1"})
 	cmd.Dir, cmd.ExtraFiles = o.Dir, o.ExtraFiles
 	if err := setAttributes(cmd, o); err != nil {
 		t.Fatalf("starting role %s: %v", o.Role, err)
 	}
 	return cmd
+}
+
+// inherited is our environment, without our runtime directory for another
+// user, who may not use it.
+func inherited(o Options) []string {
+	if o.UID == nil {
+		return os.Environ()
+	}
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, runtimeEnv+"=") })
 }
 
 // reachable returns a copy of exe that every user can execute: go test builds

@@ -19,10 +19,11 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Isolated(m)) }
 
 type plain struct{ net.Conn }
 

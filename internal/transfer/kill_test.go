@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	proctest.RunRole(map[string]proctest.Role{"send": sendRole, "receive": receiveRole})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(proctest.Isolated(m))
 }
 
 // receiveRole dials args[0] and receives into args[1].

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		"http": serveHTTP, "denying": denying, "listening": listening, "parent": parent, "orphan": orphan, "plainorphan": plainOrphan,
 	})
 	proctest.RunRole(roles)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(proctest.Isolated(m))
 }
 
 func stdio() (transport.FilePasser, error) {

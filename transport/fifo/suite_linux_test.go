@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	all := transporttest.Roles(backend)
 	maps.Copy(all, roles)
 	proctest.RunRole(all)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(proctest.Isolated(m))
 }
 
 func TestSuite(t *testing.T) { transporttest.Run(t, backend) }

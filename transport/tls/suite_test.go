@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	_ = os.Setenv(dirEnv, dir) // children inherit it
-	code := m.Run()
+	code := proctest.Isolated(m).Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
