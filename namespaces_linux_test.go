@@ -51,8 +51,12 @@ func TestContainersConnect(t *testing.T) {
 	for _, s := range sides {
 		for _, address := range []string{"shm://orders", "unix://orders", "shm://DIR/orders.s", "unix://DIR/orders.s"} {
 			t.Run(s.name+" "+address, func(t *testing.T) {
-				dir := shortDir(t)
-				at := strings.Replace(address, "DIR", dir, 1)
+				volume := shortDir(t)
+				if err := os.Chmod(volume, 0o777); err != nil { // as an emptyDir comes
+					t.Fatal(err)
+				}
+				dir := volume + "/run"
+				at := strings.Replace(address, "DIR", volume, 1)
 				server := s.server(t, dir, "server", at)
 				server.Expect(at)
 				client := s.client(t, dir, "dial", at)
