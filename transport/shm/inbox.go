@@ -141,13 +141,6 @@ func (in *inbox) take() group {
 	return g
 }
 
-// count is the number of groups that have come since the connection began.
-func (in *inbox) count() uint64 {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.got
-}
-
 func (in *inbox) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
