@@ -5,8 +5,8 @@ package endpoint
 import "sync/atomic"
 
 // Counters are the statistics of one listener since it started. On Linux they
-// live in the claim's mapped file, where `parley ls` reads them; each is an
-// atomic of its own, so a reader sees no sum torn but no snapshot either.
+// are written into the claim's file every second, where `parley ls` reads them.
+// Each is an atomic of its own, so what is written is no snapshot.
 // Fields are appended, never moved: docs/formats/endpoint.md pins offsets.
 type Counters struct {
 	Accepted       atomic.Uint64 // connections that passed handshake and policy

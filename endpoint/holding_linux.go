@@ -23,7 +23,7 @@ type holding struct {
 	names names
 	file  *os.File
 	life  *filelock.Lock
-	page  mapping
+	out   *publisher // nil until the entry is written
 }
 
 // maxSlots bounds the listeners of one runtime directory whose tcp or tls
@@ -62,7 +62,8 @@ func (c *Claim) holdEntry(ctx context.Context, n names) error {
 			err = c.settle(h)
 		}
 		if mine && err == nil {
-			c.keep, c.counters = h, h.page.counters()
+			h.out = publish(h.file, c.counters)
+			c.keep = h
 			return s.change.Unlock()
 		}
 		// Nobody has come to rely on it. Removed before it is unlocked, it is
@@ -119,8 +120,8 @@ func (p place) ownedBy(f *os.File, err error) error {
 		e.pid, printable(e.executable), e.uid, printable(e.address), e.started.Format(time.RFC3339))).WithHint("stop it or choose another name")
 }
 
-// fill writes the entry and maps it. The blocks are reserved first, so that
-// no later store can find the disk full.
+// fill writes the entry. The blocks are reserved first, so that no later write
+// of the counters finds the disk full.
 func (h *holding) fill(inherited bool) error {
 	if err := h.reserve(); err != nil {
 		return h.place.failed(err)
@@ -133,9 +134,6 @@ func (h *holding) fill(inherited bool) error {
 		e.flags |= flagInherited
 	}
 	_, err := h.file.WriteAt(e.encode(), 0)
-	if err == nil {
-		h.page, err = mapEntry(h.file)
-	}
 	if err == nil {
 		_, err = h.file.WriteAt([]byte(entryMagic), 0)
 	}
@@ -160,13 +158,12 @@ func (h *holding) reserve() error {
 // release removes the entry, if it still is the file at its path, while the
 // lock is held; then it lets go.
 func (h *holding) release() error {
+	if h.out != nil {
+		h.out.close()
+	}
 	err := h.place.removeEntry(h.file)
 	h.unrefer()
-	err = errors.Join(err, h.life.Unlock())
-	if h.page != (mapping{}) {
-		err = errors.Join(err, h.page.detach())
-	}
-	return errors.Join(err, h.file.Close())
+	return errors.Join(err, h.life.Unlock(), h.file.Close())
 }
 
 func executable() string {

@@ -38,6 +38,7 @@ func TestListShowsTheLiving(t *testing.T) {
 		c := acquire(t, n, address)
 		c.Counters().Accepted.Add(3)
 		c.Counters().SafetyTimeouts.Add(9)
+		c.keep.out.write()
 	}
 	got := list(t, n, ListOptions{})
 	for file, address := range map[string]string{

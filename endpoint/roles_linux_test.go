@@ -67,6 +67,9 @@ func roleOwn(p *proctest.Self) error {
 		defer func() { _ = ln.Close() }()
 	}
 	c.Counters().BytesIn.Add(4711)
+	if c.keep != nil {
+		c.keep.out.write()
+	}
 	p.Say("ready")
 	_, _ = p.Hear()
 	return nil // without a Close: like a crash, but for the exit status
@@ -169,7 +172,7 @@ func stillThere(c *Claim) error {
 // abandon leaves everything of c where it is, as the kernel does at a kill.
 func abandon(c *Claim) {
 	_ = c.keep.life.Unlock()
-	_ = c.keep.page.detach()
+	c.keep.out.close()
 	_ = c.keep.file.Close()
 }
 
