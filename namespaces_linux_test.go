@@ -5,7 +5,10 @@ package parley_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -169,3 +172,62 @@ func TestUnmappedUserMatchesNoRule(t *testing.T) {
 }
 
 func lastWord(s string) string { return s[strings.LastIndex(s, " ")+1:] }
+
+// shifted starts a process as uid 1000 of a user namespace of its own whose
+// uids are those of the host from base on, as with rootless Docker or
+// hostUsers: false.
+func shifted(t *testing.T, base int, dir, role string, args ...string) *proctest.Process {
+	t.Helper()
+	maps := []syscall.SysProcIDMap{{ContainerID: 0, HostID: base, Size: 65536}}
+	holder := exec.Command("sleep", "600") // unshare alone would need newuidmap for this
+	holder.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWUSER, UidMappings: maps, GidMappings: maps, GidMappingsEnableSetgroups: true,
+	}
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = holder.Process.Kill(), holder.Wait() })
+	var root uint32
+	return proctest.StartWith(t, proctest.Options{
+		Role: role, Args: args, UID: &root, GID: &root, Dir: "/", Env: []string{"PARLEY_RUNTIME_DIR=" + dir + "/run" + strconv.Itoa(base)},
+		Prefix: []string{"nsenter", "--user", "--target", strconv.Itoa(holder.Process.Pid), "--setuid", "1000", "--setgid", "1000"},
+	})
+}
+
+// TestShiftedUsers: two user namespaces with one range know each other's uids
+// as their own; those with different ranges are nobody to each other, and so
+// is the host's root to them.
+func TestShiftedUsers(t *testing.T) {
+	needNamespaces(t, "--user")
+	dir := shortDir(t)
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	address := "shm://" + dir + "/orders.sock"
+	server := shifted(t, 100000, dir, "server", address, "*", "anonymous")
+	server.Expect(address)
+	same := shifted(t, 100000, dir, "dial", address)
+	if got := same.Hear(); !strings.HasPrefix(got, "ok uid:1000 kernel ") {
+		t.Errorf("the same range: %s", got)
+	}
+	server.Say("peer")
+	if got := server.Hear(); !strings.HasPrefix(got, "uid:1000 kernel ") {
+		t.Errorf("the same range is known as %s", got)
+	}
+	if got := shifted(t, 200000, dir, "dial", address).Hear(); !strings.HasPrefix(got, "denied|") {
+		t.Errorf("another range: %s", got)
+	}
+	if got := says(t, 0, "dial", address); !strings.HasPrefix(got, "denied|") {
+		t.Errorf("the host's root: %s", got)
+	}
+	wantLog(t, server, "who=unmapped")
+	host := outside(t, dir+"/host", "server", "unix://"+dir+"/host.sock", "uid:101000")
+	host.Expect("unix://" + dir + "/host.sock")
+	if got := shifted(t, 100000, dir, "dial", "unix://"+dir+"/host.sock").Hear(); !strings.HasPrefix(got, "ok unmapped") {
+		t.Errorf("to the host: %s", got)
+	}
+	host.Say("peer")
+	if got := host.Hear(); !strings.HasPrefix(got, "uid:101000 kernel ") {
+		t.Errorf("the host knows it as %s", got)
+	}
+}
