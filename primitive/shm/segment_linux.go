@@ -87,6 +87,11 @@ func check(fd, size int) error {
 	if got&seals != seals {
 		return fmt.Errorf("its seals are %#x, not %#x", got, seals)
 	}
+	return checkShape(fd, size)
+}
+
+// checkShape wants size bytes in a regular file on a tmpfs.
+func checkShape(fd, size int) error {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(fd, &fs); err != nil {
 		return os.NewSyscallError("fstatfs", err)

@@ -6,6 +6,7 @@ package shm
 
 import (
 	"errors"
+	"os"
 
 	"github.com/parley-ipc/parley/fault"
 )
@@ -23,3 +24,11 @@ func (s *Segment) mapTwice(int, bool) (*Mapping, error) { return nil, errLinuxOn
 func unmap([]byte) error { return nil }
 
 func closeFD(int) error { return nil }
+
+func mapMemory(int, int, bool, bool) ([]byte, error) { return nil, errLinuxOnly }
+
+func checkMemory(*os.File, int) (bool, error) { return false, errLinuxOnly }
+
+func (b *block) open() ([]byte, error) { return nil, errLinuxOnly }
+
+func (b *block) freeze() error { return errLinuxOnly }
