@@ -28,6 +28,7 @@ const (
 	isHungUp              // the peer's end of the socket has gone
 	rdExpired             // the read deadline has passed
 	wrExpired             // the write deadline has passed
+	isClosing             // Close has begun: the peer's end may be its answer
 )
 
 // stream is a connection over two rings.
@@ -139,11 +140,20 @@ func (s *stream) stopped(ctx context.Context, op string, expired uint32) error {
 func (s *stream) ended() error {
 	switch st := s.theirs.state.Load(); {
 	case st&(stateEnded|stateClosed) != 0:
-		return io.EOF
+		return s.orClosing("read", io.EOF)
 	case s.status.Load()&isHungUp != 0:
 		return s.died("read")
 	}
 	return nil
+}
+
+// orClosing is err, or our own Close if the peer may have ended because of it.
+// The caller has seen the peer's end before.
+func (s *stream) orClosing(op string, err error) error {
+	if s.status.Load()&isClosing != 0 {
+		return fault.New(fault.Closed, op, s.addr, nil)
+	}
+	return err
 }
 
 var errDied = fmt.Errorf("%w: the peer ended without closing the connection", io.ErrUnexpectedEOF)
@@ -156,7 +166,7 @@ func (s *stream) died(op string) error {
 func (s *stream) refused() error {
 	switch st := s.status.Load(); {
 	case s.theirs.state.Load()&stateClosed != 0:
-		return fault.New(fault.PeerDied, "write", s.addr, fmt.Errorf("the peer has closed the connection: %w", syscall.EPIPE))
+		return s.orClosing("write", fault.New(fault.PeerDied, "write", s.addr, fmt.Errorf("the peer has closed the connection: %w", syscall.EPIPE)))
 	case st&isHungUp != 0:
 		return s.died("write")
 	}
@@ -179,6 +189,7 @@ func (s *stream) closeWrite() error {
 // close says goodbye in memory first, so that the end of the socket finds it.
 func (s *stream) close() error {
 	s.closeOnce.Do(func() {
+		s.status.Or(isClosing) // isClosed would let go of the memory
 		s.ours.state.Or(stateEnded | stateClosed)
 		s.raise(isClosed)
 		s.closeErr = s.bell.close()
