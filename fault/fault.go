@@ -183,6 +183,7 @@ var byCause = []struct {
 	{syscall.EMFILE, Exhausted},
 	{syscall.ENFILE, Exhausted},
 	{syscall.ENOSPC, Exhausted},
+	{syscall.EDQUOT, Exhausted},
 	{syscall.ENOMEM, Exhausted},
 	{fs.ErrPermission, Denied},
 	{syscall.EROFS, Denied},

@@ -58,6 +58,7 @@ func TestKindOf(t *testing.T) {
 		{&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, fault.Denied},
 		{&fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, fault.NotFound},
 		{syscall.EMFILE, fault.Exhausted},
+		{&fs.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT}, fault.Exhausted},
 		{syscall.EPIPE, fault.PeerDied},
 		{fmt.Errorf("outer: %w", fault.New(fault.TooLarge, "send", "", nil)), fault.TooLarge},
 		{errors.New("no idea"), fault.Other},
