@@ -11,13 +11,15 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/primitive/shm"
 	"github.com/parley-ipc/parley/transport"
 )
 
 // Defaults of Config.
 const (
-	DefaultMaxSize = 64 << 20
-	DefaultLinger  = time.Second
+	DefaultMaxSize   = 64 << 20
+	DefaultMaxMemory = 1 << 30
+	DefaultLinger    = time.Second
 )
 
 // Config bounds a Conn. Its zero value works.
@@ -31,6 +33,19 @@ type Config struct {
 	// none: what a peer sends all the same is closed and breaks the connection.
 	MaxFiles int
 
+	// MaxMemory is the largest shared memory in bytes that is received. A
+	// larger one breaks the connection with fault.TooLarge. Default 1 GiB.
+	MaxMemory int
+
+	// Quota bounds the shared memory that was received and is not yet closed.
+	// Connections may share one. Default: one of 1 GiB for this connection.
+	Quota *shm.Quota
+
+	// LiveMemory accepts memory that its owner can still write, sealed against
+	// everybody else: it may change while it is read, so copy before parsing.
+	// Default: such memory breaks the connection with fault.Protocol.
+	LiveMemory bool
+
 	// Linger bounds how long Close may take to say goodbye to a peer that does
 	// not read, and over TCP to see the peer's end. Default 1 s.
 	Linger time.Duration
@@ -40,7 +55,13 @@ func (c Config) withDefaults() Config {
 	if c.MaxSize <= 0 {
 		c.MaxSize = DefaultMaxSize
 	}
-	c.MaxSize = min(c.MaxSize, maxLength)
+	c.MaxSize = min(c.MaxSize, maxLength-memorySize)
+	if c.MaxMemory <= 0 {
+		c.MaxMemory = DefaultMaxMemory
+	}
+	if c.Quota == nil {
+		c.Quota = &shm.Quota{}
+	}
 	switch {
 	case c.MaxFiles < 0:
 		c.MaxFiles = 0

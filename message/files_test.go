@@ -151,6 +151,32 @@ func TestNoFilesWanted(t *testing.T) {
 	_ = b.Close()
 }
 
+// refusing passes no files, and says so only when it is asked to.
+type refusing struct{ passing }
+
+func (c *refusing) WriteFiles(p []byte, files []*os.File) (int, error) {
+	if len(files) > 0 {
+		return 0, fault.New(fault.Unsupported, "write files", "", nil)
+	}
+	return c.passing.WriteFiles(p, nil)
+}
+
+func (c *refusing) Write(p []byte) (int, error) { return c.WriteFiles(p, nil) }
+
+// TestUnsupportedFilesSpoilNothing: the connection goes on without files.
+func TestUnsupportedFilesSpoilNothing(t *testing.T) {
+	c := &refusing{}
+	a := NewConn(c, Config{})
+	for range 2 {
+		wantErr(t, a.SendFiles(t.Context(), []byte("x"), []*os.File{open(t, "f")}), fault.Unsupported)
+		send(t, a, "still fine")
+	}
+	b := NewConn(&passing{script: c.sent}, Config{})
+	wantReceive(t, b, "still fine")
+	wantReceive(t, b, "still fine")
+	_, _ = a.Close(), b.Close()
+}
+
 func TestSendFilesNeedsAFilePasser(t *testing.T) {
 	a, b := pair(t, Config{})
 	f := open(t, "f")

@@ -23,6 +23,9 @@ import (
 //
 //	goodbye's 0        1
 //	payload   | reason | why, UTF-8, for people |      or nothing: an orderly end
+//
+//	memory's  0      8
+//	payload   | size | the sender's bytes |            and one file, the memory
 const (
 	// Version is the wire version that this package speaks.
 	Version = 1
@@ -30,6 +33,7 @@ const (
 	prefaceSize = 8
 	headerSize  = 8
 	maxGoodbye  = 256 // bytes of a goodbye's payload
+	memorySize  = 8   // bytes before the sender's own of a memory's payload
 )
 
 // magic starts with a byte that no text protocol, HTTP/2 or TLS starts with.
@@ -40,6 +44,7 @@ type kind uint8
 const (
 	kindMessage kind = 1
 	kindGoodbye kind = 2
+	kindMemory  kind = 3
 )
 
 // header is a frame's header. Flags are zero in version 1.
@@ -79,12 +84,14 @@ func parseHeader(b []byte) (header, error) {
 		files:  binary.LittleEndian.Uint16(b[6:]),
 	}
 	switch {
-	case h.kind != kindMessage && h.kind != kindGoodbye:
+	case h.kind != kindMessage && h.kind != kindGoodbye && h.kind != kindMemory:
 		return h, fmt.Errorf("a frame of unknown kind %d", h.kind)
 	case b[5] != 0:
 		return h, fmt.Errorf("a frame with unknown flags %#02x", b[5])
 	case h.kind == kindGoodbye && (h.length > maxGoodbye || h.files != 0):
 		return h, fmt.Errorf("a goodbye of %d bytes with %d files", h.length, h.files)
+	case h.kind == kindMemory && (h.length < memorySize || h.files != 1):
+		return h, fmt.Errorf("memory in a frame of %d bytes with %d files", h.length, h.files)
 	}
 	return h, nil
 }

@@ -5,6 +5,8 @@ package message
 import (
 	"os"
 	"sync"
+
+	"github.com/parley-ipc/parley/primitive/shm"
 )
 
 // firstLoan bounds what a header alone can make us allocate: the rest of a
@@ -18,6 +20,7 @@ type Message struct {
 	size  int     // announced; len(buf.b) once it is whole
 	got   int     // bytes that have arrived
 	files []*os.File
+	mem   *shm.Memory // nil if none came, or it is claimed
 }
 
 var messages = sync.Pool{New: func() any { return new(Message) }}
@@ -56,8 +59,18 @@ func (m *Message) Files() []*os.File {
 	return files
 }
 
-// Release gives the memory back and closes files that nobody has claimed with
-// Files. It is called once: the Message and its Bytes are somebody else's
+// Memory returns the shared memory that came with the message, nil if none
+// did, and makes the caller its owner, who closes it; a second call returns
+// nil. It outlives the message and the connection. Its first Bytes maps it and
+// can fail; nothing that the peer does afterwards can.
+func (m *Message) Memory() *shm.Memory {
+	mem := m.mem
+	m.mem = nil
+	return mem
+}
+
+// Release gives the message's own buffer back and closes files and memory that
+// nobody has claimed with Files or Memory. It is called once: the Message and its Bytes are somebody else's
 // afterwards. A message that is never released is collected like any garbage,
 // its files by their finalizers.
 func (m *Message) Release() {
@@ -65,6 +78,9 @@ func (m *Message) Release() {
 		return
 	}
 	closeFiles(m.files)
+	if m.mem != nil {
+		_ = m.mem.Close()
+	}
 	putBuffer(m.buf)
 	*m = Message{}
 	messages.Put(m)

@@ -18,7 +18,10 @@ import (
 	"github.com/parley-ipc/parley/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(proctest.Isolated(m)) }
+func TestMain(m *testing.M) {
+	proctest.RunRole(roles)
+	goleak.VerifyTestMain(proctest.Isolated(m))
+}
 
 // plain makes a transport.Conn of a net.Conn, with no extras.
 type plain struct{ net.Conn }

@@ -71,8 +71,11 @@ func (r *reader) open(ctx context.Context) error {
 	if h.kind == kindGoodbye {
 		return r.goodbye(ctx, h)
 	}
+	if h.kind == kindMemory {
+		return r.memory(ctx, h)
+	}
 	if int64(h.length) > int64(r.c.cfg.MaxSize) {
-		return r.broken(fault.TooLarge, fmt.Errorf("a message of %d bytes, at most %d are allowed", h.length, r.c.cfg.MaxSize))
+		return r.tooLarge(int64(h.length))
 	}
 	files, err := r.take(int(h.files))
 	if err != nil {
@@ -81,6 +84,10 @@ func (r *reader) open(ctx context.Context) error {
 	r.off += headerSize
 	r.msg = newMessage(int(h.length), files)
 	return nil
+}
+
+func (r *reader) tooLarge(n int64) error {
+	return r.broken(fault.TooLarge, fmt.Errorf("a message of %d bytes, at most %d are allowed", n, r.c.cfg.MaxSize))
 }
 
 // header waits for the next frame's header and leaves it in the buffer.

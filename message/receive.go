@@ -9,7 +9,9 @@ import "context"
 // error of the goodbye's kind if that gives a reason, and one that is
 // io.ErrUnexpectedEOF and fault.PeerDied if the connection was cut. If ctx
 // ends in the middle of a message nothing is lost: the next Receive goes on
-// where this one stopped. Any other error is final.
+// where this one stopped. Nor is anything lost if Config.Quota has no room
+// for the shared memory that comes next, which is fault.Exhausted: close some
+// and receive again. Any other error is final.
 func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 	if ended(ctx) || !c.r.lock.acquire(ctx, c.closed) {
 		return nil, c.gaveUp(ctx, "receive")

@@ -33,12 +33,16 @@ func (c *Conn) SendBatch(ctx context.Context, ps [][]byte) error {
 // transport.FilePasser.
 func (c *Conn) SendFiles(ctx context.Context, p []byte, files []*os.File) error {
 	if c.w.passer == nil && len(files) > 0 {
-		return fault.New(fault.Unsupported, "send", c.addr(), errors.New("this transport carries no files: use unix, shm, or exec with ?parley=true"))
+		return c.noFiles()
 	}
 	if len(files) > transport.MaxFiles {
 		return fault.New(fault.TooLarge, "send", c.addr(), fmt.Errorf("%d files in one message, at most %d are allowed", len(files), transport.MaxFiles))
 	}
 	return c.send(ctx, [][]byte{p}, files)
+}
+
+func (c *Conn) noFiles() error {
+	return fault.New(fault.Unsupported, "send", c.addr(), errors.New("this transport carries no files: use unix, shm, or exec with ?parley=true"))
 }
 
 func (c *Conn) send(ctx context.Context, ps [][]byte, files []*os.File) error {

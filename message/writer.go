@@ -111,8 +111,10 @@ func (w *writer) failed(ctx context.Context, partial bool, err error) error {
 				WithHint("close the connection and dial again")
 		}
 	default:
-		err = c.fail("send", err)
-		w.err = err
+		unsupported := !partial && fault.KindOf(err) == fault.Unsupported // of this send, not of the next
+		if err = c.fail("send", err); !unsupported {
+			w.err = err
+		}
 	}
 	return err
 }
@@ -134,6 +136,10 @@ func (s *stage) frame(h header, p []byte, files []*os.File) error {
 	}
 	s.files = files
 	s.buf = appendHeader(s.buf, h)
+	return s.payload(p)
+}
+
+func (s *stage) payload(p []byte) error {
 	for len(p) > 0 {
 		if len(s.buf) == 0 && len(p) >= cap(s.buf) {
 			return s.write(p)
