@@ -28,8 +28,9 @@ func Dial(ctx context.Context, address string) (transport.Conn, error) {
 // Dialer connects by address. Its zero value works; a Dialer may be used by
 // many goroutines at once as long as its fields do not change.
 type Dialer struct {
-	// WaitFor is how long to wait for a listener that is not there yet.
-	// Default 0: nobody there is an error at once.
+	// WaitFor is how long to wait for a listener that is not there yet, or
+	// that ends before it has accepted us. Default 0: either is an error at
+	// once.
 	WaitFor time.Duration
 
 	// HandshakeTimeout bounds what comes between the connect and the first

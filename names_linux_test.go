@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/parley-ipc/parley"
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
@@ -120,6 +122,46 @@ func TestWaitForTakesOverAStaleName(t *testing.T) {
 	if err := <-errs; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestWaitForOutlivesARestart: the listener ends while we are in its backlog,
+// and another one comes.
+func TestWaitForOutlivesARestart(t *testing.T) {
+	path := shortDir(t) + "/s"
+	first := backlog(t, path)
+	errs := make(chan error, 1)
+	go func() {
+		c, err := (&parley.Dialer{WaitFor: limit}).Dial(t.Context(), "shm://"+path)
+		if err == nil {
+			err = errors.Join(echo(c, []byte("again")), c.Close())
+		}
+		errs <- err
+	}()
+	ready := []unix.PollFd{{Fd: int32(first), Events: unix.POLLIN}}
+	if n, err := unix.Poll(ready, int(limit.Milliseconds())); n != 1 {
+		t.Fatalf("nobody came: %v", err)
+	}
+	if err := errors.Join(unix.Close(first), os.Remove(path)); err != nil {
+		t.Fatal(err)
+	}
+	second := proctest.Start(t, "server", "shm://"+path)
+	second.Expect("shm://" + path)
+	if err := <-errs; err != nil {
+		t.Error(err)
+	}
+}
+
+// backlog listens at path and never accepts.
+func backlog(t *testing.T, path string) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 8))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd
 }
 
 // TestWaitForGivesUp: with the kind of what it met, and how long it waited.

@@ -16,7 +16,8 @@ import (
 // errWaited ends a waitFor whose own limit has passed, not its caller's.
 var errWaited = errors.New("waited long enough")
 
-// waitFor dials again while nobody listens: as soon as something changes at
+// waitFor dials again while nobody listens, or a listener ended before it had
+// accepted us, as one does that is started anew: as soon as something changes at
 // the address, where the system tells, else with growing pauses. After limit
 // its error is the last dial's, and says how long it has waited.
 func waitFor(ctx context.Context, limit time.Duration, addr endpoint.Address, dial dialFunc) (transport.Conn, error) {
@@ -26,7 +27,7 @@ func waitFor(ctx context.Context, limit time.Duration, addr endpoint.Address, di
 	defer func() { _ = watch.Close() }()
 	for {
 		c, err := dial(ctx)
-		if err == nil || fault.KindOf(err) != fault.Unavailable {
+		if err == nil || !mayChange(addr, err) {
 			return c, err
 		}
 		if werr := watch.Wait(waiting); errors.Is(werr, errWaited) {
@@ -34,6 +35,19 @@ func waitFor(ctx context.Context, limit time.Duration, addr endpoint.Address, di
 		} else if werr != nil {
 			return nil, fault.New(fault.KindOf(werr), "dial", addr.String(), errors.Join(context.Cause(ctx), err))
 		}
+	}
+}
+
+// mayChange reports whether to try again. A child of exec: that has died is
+// another matter than a listener that has: it would only be started once more.
+func mayChange(addr endpoint.Address, err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Unavailable:
+		return true
+	case fault.PeerDied:
+		return addr.Scheme != endpoint.Exec
+	default:
+		return false
 	}
 }
 
