@@ -42,9 +42,11 @@ type ListenConfig struct {
 	// one connection. Default 5 s.
 	HandshakeTimeout time.Duration
 
-	// MaxPending bounds connections that are between accept and AcceptConn:
-	// in their handshake, or ready and not yet taken. Beyond it the kernel's
-	// backlog holds them. Default 128.
+	// MaxPending bounds connections whose peer is not yet identified and
+	// admitted, and for each identity those that are: in their handshake, or
+	// ready and not yet taken by AcceptConn. Beyond the first, the kernel's
+	// backlog holds them; beyond the second, eight times as many stand in line
+	// and more are closed. Default 128.
 	MaxPending int
 
 	// Logger gets refused, broken and timed-out handshakes. Default: discarded.

@@ -18,9 +18,9 @@ import (
 // refuseTime is how long a denied peer may take to read our last word.
 const refuseTime = time.Second
 
-// Handshake makes a connection of a raw one. It calls authorize as soon as it
-// knows who the peer is and before it gives the peer anything; ctx carries the
-// time limit, and raw is closed when it ends. If authorize denied and the
+// Handshake makes a connection of a raw one. It calls authorize once, as soon
+// as it knows who the peer is and before it gives the peer anything; ctx ends
+// with the time limit, and so do reads and writes of raw. If authorize denied and the
 // backend has a connection on which Refuse can speak, Handshake returns both
 // the connection and the error. It need not close raw: the acceptor does on
 // any error.
@@ -43,9 +43,11 @@ type Acceptor struct {
 	auth  auth.Authorizer
 	ctx   context.Context // ends at Close
 	stop  context.CancelFunc
-	slots chan struct{}       // one token per pending connection
-	words chan struct{}       // one token per last word being said: at most half the slots
-	ready chan transport.Conn // passed, not yet taken
+	slots chan struct{} // one token per connection whose peer is not yet admitted
+	turns *turns        // of those that are, by identity
+	hosts *turns        // of those that are not, by the machine they come from
+	words chan struct{} // one token per last word being said: at most half the slots
+	ready chan passed   // not yet taken
 	fails Limit
 	wg    sync.WaitGroup
 
@@ -63,7 +65,9 @@ func New(cfg Config) *Acceptor {
 		auth:  auth.LogDenials(cfg.Authorizer, cfg.Logger),
 		slots: make(chan struct{}, cfg.MaxPending),
 		words: make(chan struct{}, max(1, cfg.MaxPending/2)),
-		ready: make(chan transport.Conn),
+		turns: newTurns(cfg.MaxPending),
+		hosts: newTurns(max(1, cfg.MaxPending/2)),
+		ready: make(chan passed),
 	}
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	a.wg.Go(a.acceptLoop)
@@ -85,9 +89,9 @@ func (a *Acceptor) AcceptConn(ctx context.Context) (transport.Conn, error) {
 		return nil, a.closedError()
 	}
 	select {
-	case c := <-a.ready:
-		<-a.slots
-		return c, nil
+	case p := <-a.ready:
+		p.turn.leave()
+		return p.conn, nil
 	case <-ctx.Done():
 		return nil, fault.Wrap("accept", a.cfg.Address.String(), context.Cause(ctx))
 	case <-a.ctx.Done():
@@ -156,39 +160,6 @@ func (a *Acceptor) logAcceptError(err error, backoff time.Duration) {
 		hint = "the descriptor table is full: raise `ulimit -n` or close connections"
 	}
 	a.cfg.Logger.Warn("accept failed, trying again", "address", a.cfg.Address.String(), "error", err, "after", backoff, "hint", hint)
-}
-
-// handle owns one slot and raw: it either passes both on through ready or
-// gives both back.
-func (a *Acceptor) handle(raw net.Conn) {
-	c, err := a.handshake(raw)
-	if err == nil {
-		select {
-		case a.ready <- c: // AcceptConn gives the slot back
-			return
-		case <-a.ctx.Done():
-			_ = c.Close()
-		}
-	}
-	<-a.slots
-}
-
-func (a *Acceptor) handshake(raw net.Conn) (transport.Conn, error) {
-	ctx, cancel := context.WithTimeout(a.ctx, a.cfg.HandshakeTimeout)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
-	c, err := a.cfg.Handshake(ctx, raw, func(id auth.Identity) error {
-		return a.auth.Authorize(ctx, id, auth.Connect, a.cfg.Address.Resource())
-	})
-	if !stop() && err == nil {
-		err = fault.Wrap("handshake", a.cfg.Address.String(), context.Cause(ctx))
-	}
-	if err == nil {
-		a.cfg.Counters.Accepted.Add(1)
-		return c, nil
-	}
-	a.refuse(raw, c, err)
-	return nil, err
 }
 
 func (a *Acceptor) refuse(raw net.Conn, c transport.Conn, err error) {

@@ -169,9 +169,19 @@ func TestHandshakeIsBoundedInTimeAndTheNextClientServed(t *testing.T) {
 	})
 }
 
-func TestPendingIsCapped(t *testing.T) {
+// Before a peer is known only the slots count: the kernel's backlog keeps the
+// others.
+func TestUnknownPeersAreCapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := start(t, Config{ListenConfig: transport.ListenConfig{MaxPending: 2}})
+		f := start(t, Config{
+			ListenConfig: transport.ListenConfig{MaxPending: 2},
+			Handshake: func(ctx context.Context, raw net.Conn, authorize func(auth.Identity) error) (transport.Conn, error) {
+				if _, err := raw.Read(make([]byte, 1)); err != nil { // it says who it is
+					return nil, err
+				}
+				return plain(ctx, raw, authorize)
+			},
+		})
 		first, second := f.connect(), f.connect()
 		third, theirs := net.Pipe()
 		took := make(chan struct{})
@@ -179,14 +189,17 @@ func TestPendingIsCapped(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-took:
-			t.Error("a third connection was accepted while two were pending")
+			t.Error("a third connection was accepted while two were unknown")
 		default:
 		}
+		if _, err := first.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		<-took // the first is known now
 		c, err := f.AcceptConn(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-took // its place is free now
 		for _, c := range []io.Closer{c, first, second, third} {
 			_ = c.Close()
 		}
