@@ -21,9 +21,9 @@ func lsVerb(a *app) *cobra.Command {
 		Use:   "ls",
 		Short: "List the endpoints that listen here, and what went through them",
 		Long: `Lists the endpoints of this user: address, state, process, and counters since
-the listener started, up to a second old. "live" means that the kernel holds the owner's lock; an
-entry whose owner has died is "stale" and removed by parley gc, or replaced when
-somebody listens on the name again.`,
+the listener started, up to a second old. "live" means that the kernel holds the
+owner's lock; an entry whose owner has died is "stale" and removed by parley gc,
+or replaced when somebody listens on the name again.`,
 		Example: `  parley ls
   sudo parley ls --all --json`,
 		Args: exactArgs(0, "no arguments"),
