@@ -27,23 +27,36 @@ const (
 
 	maxPenalty = 256 // waits to sleep through after spinning in vain again and again
 	remission  = 4   // of them forgiven for a sleep so short that spinning might have met it
+
+	longTry     = 10 * time.Millisecond // more than two ticks of the slowest common kernel clock
+	minPatience = 16                    // short tries in vain, at maxPenalty, before a long one
+	maxPatience = 4096
 )
 
 // Pacer is the memory of one waiting side: it spins as long as spinning ends
 // waits. After each time in vain it sleeps through twice as many waits before
 // it tries again, so that two sides on one processor, or a peer that is merely
 // slow, cost next to nothing; two that sleep at each other find out within
-// milliseconds that they need not. It belongs to one goroutine at a time.
+// milliseconds that they need not.
+//
+// Two sides that wake each other through a socket can be kept on one processor
+// by the kernel although another is idle: then each try takes the time from
+// the peer and fails, for ever. Only its clock tick moves one of them, so now
+// and then, ever more rarely, a try lasts for a few ticks.
+//
+// It belongs to one goroutine at a time.
 type Pacer struct {
-	mode    Mode
-	penalty int // what the last spin in vain has cost
-	skip    int // waits of it that are left
+	mode     Mode
+	penalty  int // what the last spin in vain has cost
+	skip     int // waits of it that are left
+	vain     int // tries in vain at maxPenalty since the last long one
+	patience int // how many of them until the next
 }
 
 // NewPacer returns a Pacer for one side of one connection.
 func NewPacer(mode Mode) Pacer {
 	room.open()
-	return Pacer{mode: mode}
+	return Pacer{mode: mode, patience: minPatience}
 }
 
 // Spin calls done until it returns true, and says whether it did. It returns
@@ -56,16 +69,32 @@ func (p *Pacer) Spin(done func() bool) bool {
 	}
 	met, tried := p.glance(done), true
 	if !met {
-		met, tried = p.linger(done)
+		met, tried = p.linger(done, p.limit())
 	}
 	switch {
 	case met:
-		p.penalty = 0
+		p.penalty, p.vain = 0, 0
+		p.patience = max(p.patience/2, minPatience)
 	case tried:
 		p.penalty = min(max(1, 2*p.penalty), maxPenalty)
 		p.skip = p.penalty
 	}
 	return met
+}
+
+// limit is how long the next try lasts.
+func (p *Pacer) limit() time.Duration {
+	if p.mode == Always {
+		return roundAlways
+	}
+	if p.penalty < maxPenalty {
+		return budget
+	}
+	if p.vain++; p.vain < p.patience {
+		return budget
+	}
+	p.vain, p.patience = 0, min(2*p.patience, maxPatience)
+	return longTry
 }
 
 // Slept tells how long the sleep was that followed.
@@ -94,18 +123,14 @@ func (p *Pacer) glance(done func() bool) bool {
 	return false
 }
 
-// linger looks for the rest of the budget, in one of the process's few slots,
-// and lets others run now and then. Without a slot nothing was tried.
-func (p *Pacer) linger(done func() bool) (met, tried bool) {
+// linger looks for as long as limit, in one of the process's few slots, and
+// lets others run now and then. Without a slot nothing was tried.
+func (p *Pacer) linger(done func() bool, limit time.Duration) (met, tried bool) {
 	if p.mode == Auto && !room.enter() {
 		return done(), false
 	}
 	if p.mode == Auto {
 		defer room.leave()
-	}
-	limit := budget
-	if p.mode == Always {
-		limit = roundAlways
 	}
 	start := time.Now()
 	room.refresh(start)

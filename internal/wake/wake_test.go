@@ -118,3 +118,32 @@ func TestSpinEnds(t *testing.T) {
 		}
 	}
 }
+
+// Two sides that the kernel keeps on one processor meet only in a try that
+// outlasts its clock tick: it must come, and come ever more rarely.
+func TestTriesInVainLastLongNowAndThen(t *testing.T) {
+	p := NewPacer(Auto)
+	if got := p.limit(); got != budget {
+		t.Errorf("the first try lasts %v, want %v", got, budget)
+	}
+	p.penalty = maxPenalty
+	for _, want := range []int{minPatience, 2 * minPatience, 4 * minPatience} {
+		tries := 1
+		for p.limit() != longTry {
+			if tries++; tries > maxPatience {
+				t.Fatalf("no long try in %d", tries)
+			}
+		}
+		if tries != want {
+			t.Errorf("the long try was number %d, want %d", tries, want)
+		}
+	}
+	p.vain, p.patience = maxPatience-1, maxPatience
+	if p.limit() != longTry || p.patience != maxPatience {
+		t.Errorf("patience grows to %d, beyond %d", p.patience, maxPatience)
+	}
+	p.mode = Always
+	if got := p.limit(); got != roundAlways {
+		t.Errorf("Always looks round after %v, want %v", got, roundAlways)
+	}
+}
