@@ -142,7 +142,7 @@ func (a *app) authorizer(allow []string, address string) (auth.Authorizer, func(
 	if err != nil {
 		return nil, nil, errors.Join(usageError{fmt.Errorf("--allow: %w", err)}, done())
 	}
-	return either{extra, base}, done, nil
+	return either{allow: extra, base: base}, done, nil
 }
 
 func (a *app) policyInForce() (auth.Authorizer, func() error, error) {
@@ -160,14 +160,23 @@ func (a *app) policyInForce() (auth.Authorizer, func() error, error) {
 	return watched, func() error { stop(); return watched.Close() }, nil
 }
 
-// either admits whom the first or the second admits; the second's reason is
-// the one that is told. A deny rule in the file does not outweigh an --allow
-// that the same person typed.
-type either struct{ first, second auth.Authorizer }
+// either admits whom the policy in force or --allow admits. A rule of the
+// policy that denies beats --allow, as it beats every other rule.
+type either struct {
+	allow *policy.Policy
+	base  auth.Authorizer
+}
 
 func (e either) Authorize(ctx context.Context, id auth.Identity, action auth.Action, resource string) error {
-	if e.first.Authorize(ctx, id, action, resource) == nil {
+	err := e.base.Authorize(ctx, id, action, resource)
+	if err == nil {
 		return nil
 	}
-	return e.second.Authorize(ctx, id, action, resource)
+	if file, ok := e.base.(*file.Watched); ok && file.Explain(id, action, resource).Rule != 0 {
+		return err // a rule denies: without one it is 0
+	}
+	if e.allow.Authorize(ctx, id, action, resource) == nil {
+		return nil
+	}
+	return err
 }
