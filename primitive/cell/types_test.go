@@ -40,7 +40,6 @@ func TestRefusedTypes(t *testing.T) {
 	refused[func()](t, fault.Invalid, "(func)")
 	refused[error](t, fault.Invalid, "(interface)")
 	refused[uintptr](t, fault.Invalid, "(uintptr)")
-	refused[unsafe.Pointer](t, fault.Invalid, "(unsafe.Pointer)")
 	refused[struct{ A, B *int }](t, fault.Invalid, "A is a *int")
 	refused[struct{ Deep [3]struct{ In inner } }](t, fault.Invalid, "Deep[].In.Names[] is a string")
 	refused[struct {
