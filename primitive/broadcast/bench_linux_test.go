@@ -81,7 +81,7 @@ func benchPublish(b *testing.B, policy Policy, size, readers, batch int) {
 	b.SetBytes(int64(size))
 	b.ResetTimer()
 	for left := b.N; left > 0; left -= batch {
-		if _, err := p.PublishBatch(context.Background(), items[:min(left, batch)]); err != nil {
+		if err := send(p, items[:min(left, batch)]); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -97,4 +97,12 @@ func benchPublish(b *testing.B, policy Policy, size, readers, batch int) {
 	b.StopTimer()
 	b.ReportMetric(received/float64(readers)/float64(b.N), "received/sent")
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "M/s")
+}
+
+func send(p *Publisher, items [][]byte) error {
+	if len(items) == 1 {
+		return p.Publish(context.Background(), items[0])
+	}
+	_, err := p.PublishBatch(context.Background(), items)
+	return err
 }

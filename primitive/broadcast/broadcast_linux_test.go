@@ -266,3 +266,34 @@ func TestWakeUps(t *testing.T) {
 	_ = p.Close()
 	wg.Wait()
 }
+
+// What moves between a look and the announcement of a sleep is seen before
+// the sleep: nobody would wake for it.
+func TestLooksAgainBeforeItSleeps(t *testing.T) {
+	never := func(context.Context) error {
+		t.Error("slept although something had moved")
+		return nil
+	}
+	p := publisher(t, Config{Wait: never})
+	s := subscribe(t, p, SubscribeConfig{Policy: Reliable, Wait: never, Spin: Off})
+	attach(t, p, s, Terms{Patience: time.Hour})
+	if was, err := s.fill(); was != nothing || err != nil {
+		t.Fatal(was, err)
+	}
+	fillUp(t, p)
+	if err := s.sleep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	const n = 1024
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, behind := p.look(n, 0); !behind {
+		t.Fatal("the ring is not full")
+	}
+	if _, _, err := s.Next(now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.rest(t.Context(), n, time.Hour); err != nil {
+		t.Error(err)
+	}
+}
