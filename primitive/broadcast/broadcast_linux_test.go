@@ -33,7 +33,7 @@ func TestSizes(t *testing.T) {
 	if _, err := p.Loan(t.Context(), -1); err == nil {
 		t.Error("a negative loan")
 	}
-	for _, ring := range []int{-1, 1, MinRing - 1, MinRing + 4096, 2 * MaxRing} {
+	for _, ring := range []int{-1, 1, MinRing - 1, MinRing + 4096, MaxRing + MinRing} {
 		if _, err := NewPublisher(Config{Ring: ring}); !errors.Is(err, fault.Invalid) {
 			t.Errorf("a ring of %d: %v", ring, err)
 		}
