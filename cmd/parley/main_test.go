@@ -200,6 +200,9 @@ func TestSettable(t *testing.T) {
 		found := root.PersistentFlags().Lookup(name) != nil
 		for _, cmd := range root.Commands() {
 			found = found || cmd.Flags().Lookup(name) != nil
+			for _, sub := range cmd.Commands() {
+				found = found || sub.Flags().Lookup(name) != nil
+			}
 		}
 		if !found {
 			t.Errorf("no verb has the flag --%s", name)

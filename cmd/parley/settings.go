@@ -18,7 +18,7 @@ import (
 
 // settable are the flags that the environment and the configuration file may
 // set: never one that runs a program, removes or overwrites something.
-var settable = []string{"json", "timeout", "log-level", "log-format", "policy", "cert", "key", "ca", "server-name", "spin"}
+var settable = []string{"json", "timeout", "log-level", "log-format", "policy", "cert", "key", "ca", "server-name", "token-file", "spin"}
 
 // applySettings fills each settable flag that the command line left alone:
 // from PARLEY_FLAG in the environment, else from the configuration file.

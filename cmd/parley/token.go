@@ -19,17 +19,18 @@ import (
 func tokenVerb(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Make, list and revoke the bearer tokens that a server takes",
+		Short: "Make, list, check and revoke the bearer tokens that a server takes",
 		Long: `Keeps the file of tokens that calls may present instead of a certificate. Only
 hashes are stored. A token never widens what policy allows its name,
 "token:NAME"; a scope narrows it.`,
 		Example: `  parley token add ci --scope 'call:rpc:/orders.v1.Orders/*' --expires 720h >ci.token
+  parley token check --token-file ci.token call rpc:/orders.v1.Orders/Get
   parley token ls
   parley token revoke ci`,
 	}
 	var file string
 	cmd.PersistentFlags().StringVar(&file, "file", defaultTokenFile(), "the file of tokens")
-	cmd.AddCommand(tokenAdd(a, &file), tokenList(a, &file), tokenRevoke(a, &file))
+	cmd.AddCommand(tokenAdd(a, &file), tokenList(a, &file), tokenRevoke(a, &file), tokenCheck(a, &file))
 	return cmd
 }
 
