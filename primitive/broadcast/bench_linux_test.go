@@ -106,3 +106,25 @@ func send(p *Publisher, items [][]byte) error {
 	_, err := p.PublishBatch(context.Background(), items)
 	return err
 }
+
+// What a loan costs does not depend on its size; filling it is its owner's.
+func BenchmarkLoan(b *testing.B) {
+	for _, size := range []int{64, 1 << 10, 1 << 20} {
+		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
+			p := publisher(b, Config{Ring: 16 << 20})
+			s := subscribe(b, p, SubscribeConfig{Policy: Reliable})
+			attach(b, p, s, Terms{Patience: 20 * time.Second})
+			for b.Loop() {
+				if _, err := p.Loan(b.Context(), size); err != nil {
+					b.Fatal(err)
+				}
+				if err := p.Commit(size); err != nil {
+					b.Fatal(err)
+				}
+				if _, _, err := s.Borrow(b.Context()); err != nil || !s.Release() {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
