@@ -58,7 +58,7 @@ func (s *stream) announce(files []*os.File) error {
 	if err := s.awaitSpace(context.Background(), 1, 1); err != nil {
 		return err
 	}
-	if err := s.awaitTaken(); err != nil {
+	if err := s.awaitTaken(len(fds)); err != nil {
 		return err
 	}
 	message := appendFiles(make([]byte, 0, filesSize), len(fds), w.ring.Tail())
@@ -79,20 +79,21 @@ func (s *stream) announce(files []*os.File) error {
 		}
 	}
 	runtime.KeepAlive(files)
+	w.counts[w.sent%maxGroups] = uint8(len(fds)) // at most MaxFiles
 	w.sent++
 	w.tally.files += uint64(len(files))
 	s.ours.files.Store(w.sent)
 	return nil
 }
 
-// awaitTaken waits until the peer has room for one more group.
-func (s *stream) awaitTaken() error {
+// awaitTaken waits until the peer has room for one more group of n files.
+func (s *stream) awaitTaken(n int) error {
 	w := &s.wr
 	for {
 		if err := s.lookTaken(); err != nil {
 			return s.fail(err)
 		}
-		if w.sent-w.seen < maxGroups {
+		if w.sent-w.seen < maxGroups && w.parked()+n <= maxParked {
 			return nil
 		}
 		if err := s.writable(context.Background(), "send files"); err != nil {

@@ -18,8 +18,9 @@ const (
 	msgWake  = 0x01 // one byte: look at the rings
 	msgFiles = 0x02 // filesSize bytes and one group of descriptors
 
-	filesSize = 10 // msgFiles, count u8, position u64
-	maxGroups = 16 // groups announced and not yet taken
+	filesSize = 10  // msgFiles, count u8, position u64
+	maxGroups = 16  // groups announced and not yet taken
+	maxParked = 128 // descriptors of those groups; no less than transport.MaxFiles
 )
 
 // group is one group of files and the position of the byte they came with.
@@ -37,6 +38,7 @@ type inbox struct {
 	head   []byte  // guarded by mu: a files message that is not complete
 	loose  [][]int // guarded by mu: descriptors whose message is not complete
 	groups []group // guarded by mu
+	parked int     // guarded by mu: descriptors of groups
 	last   uint64  // guarded by mu: position of the last group
 	got    uint64  // guarded by mu: groups since the connection began
 	closed bool    // guarded by mu
@@ -45,7 +47,7 @@ type inbox struct {
 var (
 	errNoMessage = errors.New("an unknown message on the socket")
 	errLooseFile = errors.New("descriptors that nothing announced")
-	errManyFiles = errors.New("too many groups of files at once")
+	errManyFiles = errors.New("too many files at once")
 )
 
 // drain reads until the socket is empty. io.EOF, or what else ends the
@@ -109,13 +111,14 @@ func (in *inbox) announce() error {
 	switch {
 	case len(in.loose) == 0 || count == 0 || count > transport.MaxFiles || len(in.loose[0]) != count:
 		return errLooseFile
-	case len(in.groups) >= maxGroups:
+	case len(in.groups) >= maxGroups || in.parked+count > maxParked:
 		return errManyFiles
 	case in.got > 0 && int64(pos-in.last) <= 0:
 		return fmt.Errorf("files at position %d after files at %d", pos, in.last)
 	}
 	g := group{pos: pos, fds: in.loose[0]}
 	in.loose = in.loose[1:]
+	in.parked += count
 	in.got++
 	in.last = pos
 	in.groups = append(in.groups, g)
@@ -138,6 +141,7 @@ func (in *inbox) take() group {
 	defer in.mu.Unlock()
 	g := in.groups[0]
 	in.groups = append(in.groups[:0], in.groups[1:]...)
+	in.parked -= len(g.fds)
 	return g
 }
 

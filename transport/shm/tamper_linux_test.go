@@ -79,6 +79,11 @@ func TestTamperedWords(t *testing.T) {
 		"CountedWrong": {func(_ page, s *net.UnixConn) {
 			_, _, _ = s.WriteMsgUnix(appendFiles(nil, 2, 0), unix.UnixRights(0), nil)
 		}, read},
+		"FilesPiledUp": {func(_ page, s *net.UnixConn) { // within the bound on groups
+			for pos := range uint64(maxParked/transport.MaxFiles + 1) {
+				_, _, _ = s.WriteMsgUnix(appendFiles(nil, transport.MaxFiles, pos), unix.UnixRights(make([]int, transport.MaxFiles)...), nil)
+			}
+		}, read},
 		"FilesBehind": {func(p page, s *net.UnixConn) {
 			_, _, _ = s.WriteMsgUnix(appendFiles(nil, 1, 1<<50), unix.UnixRights(0), nil)
 			p.files.Store(1)

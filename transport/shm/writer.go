@@ -18,6 +18,17 @@ type writer struct {
 	sent uint64 // guarded by mu: groups of files announced
 	seen uint64 // guarded by mu: groups that the peer has taken, as last read
 	deaf uint32 // guarded by mu: writes since we woke a reader that has not stirred
+
+	counts [maxGroups]uint8 // guarded by mu: files of the groups from seen to sent, modulo
+}
+
+// parked is how many files the peer has not taken.
+func (w *writer) parked() int {
+	n := 0
+	for g := w.seen; g != w.sent; g++ {
+		n += int(w.counts[g%maxGroups])
+	}
+	return n
 }
 
 // write implements Write and WriteContext.
