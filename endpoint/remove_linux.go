@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/parley-ipc/parley/fault"
@@ -16,6 +17,17 @@ func (n names) removeStale(ctx context.Context, info Info) error {
 	if !strings.HasSuffix(info.File, entrySuffix) {
 		return fault.New(fault.Invalid, "remove", info.File, errors.New("it is no entry of the registry"))
 	}
+	dir := info.refDir
+	if dir == "" {
+		dir = filepath.Dir(info.File)
+	}
+	if err := asOwnerOf(dir, func() error { return remove(ctx, info) }); err != nil {
+		return removeError(info, err)
+	}
+	return nil
+}
+
+func remove(ctx context.Context, info Info) error {
 	p := place{addr: Address{Scheme: info.Scheme}, entry: info.File, path: info.Path}
 	err := p.removeDead(ctx)
 	if fault.KindOf(err) == fault.NotFound {
@@ -24,10 +36,7 @@ func (n names) removeStale(ctx context.Context, info Info) error {
 	if err == nil && info.refDir != "" {
 		err = dropRef(info.refDir, info.File)
 	}
-	if err != nil {
-		return removeError(info, err)
-	}
-	return nil
+	return err
 }
 
 // removeDead holds the change byte throughout: whoever wants the name has to

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/proctest"
 )
@@ -197,5 +199,42 @@ func TestReadOnlyDirectory(t *testing.T) {
 		if !strings.HasPrefix(got, "denied|") || !strings.Contains(got, "PARLEY_RUNTIME_DIR") {
 			t.Errorf("%s: %s", address, got)
 		}
+	}
+}
+
+// An entry names paths, and anybody may write one: root's clean-up must not
+// remove for its owner what that owner could not.
+func TestRootRemovesNothingOnAStrangersWord(t *testing.T) {
+	needRoot(t)
+	base := publicDir(t, 0o777|os.ModeSticky) // as /tmp is
+	path := filepath.Join(base, "app")
+	owner := as(t, stranger, "own", "private:"+publicDir(t, 0o777), "fifo://"+path)
+	owner.Expect("ready")
+	owner.Kill()
+	refs := publicDir(t, 0o700)
+	if err := os.Chown(refs, stranger, stranger); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range fifoSuffixes { // another program's, root's here
+		_ = os.Remove(path + suffix)
+		if err := unix.Mkfifo(path+suffix, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info := Info{Scheme: FIFO, UID: stranger, Path: path, File: path + entrySuffix, refDir: refs}
+	if err := Remove(t.Context(), info); !errors.Is(err, fault.Denied) {
+		t.Errorf("Remove = %v, want fault.Denied", err)
+	}
+	for _, suffix := range fifoSuffixes {
+		if _, err := os.Lstat(path + suffix); err != nil {
+			t.Errorf("root removed what the stranger could not: %v", err)
+		}
+		_ = os.Remove(path + suffix)
+	}
+	if err := Remove(t.Context(), info); err != nil {
+		t.Errorf("Remove of the stranger's own: %v", err)
+	}
+	if _, err := os.Lstat(path + entrySuffix); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the stranger's own entry stays: %v", err)
 	}
 }
