@@ -54,7 +54,7 @@ func (p pump) run() error {
 func (p pump) copy() error {
 	from, _ := p.src.c.(transport.FilePasser)
 	to, _ := p.dst.c.(transport.FilePasser)
-	if from != nil && to != nil {
+	if from != nil {
 		return p.withFiles(from, to)
 	}
 	_, r := p.dst.c.(io.ReaderFrom)
@@ -97,7 +97,8 @@ func (p pump) plain() error {
 }
 
 // withFiles is plain with open files. A connection of such a transport may
-// still carry none: it says fault.Unsupported before anything is read.
+// still carry none: it says fault.Unsupported before anything is read. Where
+// to is nil, files end the copy, after the bytes that came with them.
 func (p pump) withFiles(from, to transport.FilePasser) error {
 	buf := make([]byte, bufferSize)
 	for {
@@ -105,8 +106,15 @@ func (p pump) withFiles(from, to transport.FilePasser) error {
 		if n == 0 && errors.Is(rerr, fault.Unsupported) {
 			return p.plain()
 		}
+		if len(files) > 0 && to == nil {
+			closeAll(files)
+			if _, err := p.dst.c.Write(buf[:n]); err != nil {
+				return p.dst.refuse("write", err)
+			}
+			return p.noFiles()
+		}
 		if n > 0 {
-			if err := forward(to, buf[:n], files); err != nil {
+			if err := forward(p.dst.c, to, buf[:n], files); err != nil {
 				return p.dst.refuse("write", err)
 			}
 		}
@@ -119,14 +127,25 @@ func (p pump) withFiles(from, to transport.FilePasser) error {
 	}
 }
 
-func forward(to transport.FilePasser, b []byte, files []*os.File) (err error) {
+// noFiles is an error of dst's, which src could do nothing about.
+func (p pump) noFiles() error {
+	return fault.Wrap("relay", p.dst.c.Peer().String(),
+		fault.New(fault.Unsupported, "relay files", "", fmt.Errorf("side %s sent open files, which side %s cannot carry", p.src.name, p.dst.name)).
+			WithHint("use unix or shm on both sides, or send no files"))
+}
+
+func forward(dst io.Writer, to transport.FilePasser, b []byte, files []*os.File) (err error) {
 	if len(files) == 0 {
-		_, err = to.Write(b)
+		_, err = dst.Write(b)
 		return err
 	}
 	_, err = to.WriteFiles(b, files)
+	closeAll(files)
+	return err
+}
+
+func closeAll(files []*os.File) {
 	for _, f := range files {
 		_ = f.Close()
 	}
-	return err
 }

@@ -20,7 +20,8 @@ type mortal interface {
 // Copy joins a and b until both directions have ended, and closes both. The
 // end of one direction is passed on with CloseWrite while the other goes on; a
 // slow reader slows its writer down, since at most one buffer is under way.
-// Open files travel along where both sides are transport.FilePassers.
+// Open files travel along where both sides are transport.FilePassers; sent to
+// one that is none, they end the copy with fault.Unsupported.
 //
 // Who takes no more bytes may still have some to give: that direction goes on
 // to its end. Otherwise, if either side breaks, or ctx ends, both are closed

@@ -6,13 +6,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/transport"
 	"github.com/parley-ipc/parley/transport/fifo"
 	"github.com/parley-ipc/parley/transport/shm"
@@ -102,6 +105,31 @@ func there(t *testing.T, from, to transport.Conn) {
 	}
 	if err := <-sent; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestCopyDropsNoFilesSilently: the bytes up to them are passed on, then it
+// ends and says why.
+func TestCopyDropsNoFilesSilently(t *testing.T) {
+	for _, from := range []string{"unix", "shm"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		a, ra := connect(ctx, t, from)
+		b, rb := connect(ctx, t, "tcp")
+		done := make(chan error, 1)
+		go func() { done <- Copy(ctx, ra, rb) }()
+		if _, err := a.Write([]byte("before")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.(transport.FilePasser).WriteFiles([]byte("x"), []*os.File{os.Stdin}); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := io.ReadAll(b); string(got) != "beforex" {
+			t.Errorf("%s: %q", from, got)
+		}
+		if err := <-done; !errors.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "side b cannot carry") {
+			t.Errorf("%s: %v", from, err)
+		}
 	}
 }
 
