@@ -106,8 +106,7 @@ func (p *Peer) run(ctx context.Context) error {
 		p.addr, err = endpoint.Parse(event.Address)
 	}
 	if err != nil {
-		_ = proc.kill()
-		return errors.Join(err, proc.close())
+		return errors.Join(err, proc.end(failTime))
 	}
 	p.proc, p.told = proc, proc.events
 	return nil
@@ -235,9 +234,9 @@ func (p *Peer) Stranger(ctx context.Context, uid uint32) (Refusal, error) {
 	defer cancel()
 	e, err := expect(ctx, proc.events, Tried)
 	if err != nil {
-		_ = proc.kill()
+		return e.Refusal, errors.Join(err, proc.end(failTime))
 	}
-	return e.Refusal, errors.Join(err, proc.close())
+	return e.Refusal, proc.close()
 }
 
 // Intrude tries to get in from this process: as itself, or for tls with a

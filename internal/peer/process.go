@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"time"
 
 	"github.com/parley-ipc/parley/fault"
 )
@@ -96,10 +97,14 @@ func expect(ctx context.Context, events <-chan Event, want What) (Event, error) 
 func (p *process) kill() error { return p.cmd.Process.Kill() }
 
 // close ends the child by its stdin and waits for it, not for long.
-func (p *process) close() error {
+func (p *process) close() error { return p.end(endTime) }
+
+// end is close with a limit, after which the child is killed: one that ends by
+// itself leaves nothing behind.
+func (p *process) end(limit time.Duration) error {
 	p.once.Do(func() {
 		_ = p.stdin.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), endTime)
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		stop := context.AfterFunc(ctx, func() { _ = p.kill() })
 		defer stop()

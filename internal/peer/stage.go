@@ -21,6 +21,7 @@ import (
 const (
 	startTime = 20 * time.Second // until it listens: a busy machine is slow
 	endTime   = 5 * time.Second  // to end by itself once told
+	failTime  = time.Second      // likewise, once something else has gone wrong
 )
 
 // Names in the certificates of a Stage.

@@ -121,9 +121,19 @@ func (k *child) ending() bool {
 	return err == nil && flags&pfExiting != 0
 }
 
-// failure waits for the reaping and returns how the child failed, or nil.
-func (k *child) failure() error {
-	<-k.reaped
+// failure waits for the reaping, which what the child left running can put off
+// by the grace, and returns how the child failed, or nil. It is
+// os.ErrDeadlineExceeded if until comes first; nil never comes.
+func (k *child) failure(until <-chan struct{}) error {
+	select {
+	case <-k.reaped:
+	default:
+		select {
+		case <-k.reaped:
+		case <-until:
+			return os.ErrDeadlineExceeded
+		}
+	}
 	switch {
 	case k.state == nil:
 		return k.waitErr

@@ -56,7 +56,8 @@ type Conn struct {
 	writesMove bool  // GIVEN was sent: writes go to the socket
 	halfClosed bool
 	rdl, wdl   time.Time
-	wtimer     *deadline // follows wdl, for WriteFiles to wait on
+	wtimer     *deadline // follows wdl, for what waits for something else than the stream
+	rtimer     *deadline // follows rdl, likewise
 
 	decided   chan struct{} // closed when stage is no longer offered
 	closed    chan struct{} // closed by Close
@@ -69,7 +70,7 @@ var _ transport.FilePasser = (*Conn)(nil)
 func newConn(addr endpoint.Address, cfg Config, e *ends, o offer, cmd *osexec.Cmd, proc *process.Process) *Conn {
 	c := &Conn{
 		addr: addr, peer: identity(cfg, cmd.Process.Pid), logger: cfg.Logger.With("child", addr.Args[0], "pid", cmd.Process.Pid),
-		stdin: e.stdin, stdout: e.stdout, sock: e.sock, offer: o, wtimer: newDeadline(),
+		stdin: e.stdin, stdout: e.stdout, sock: e.sock, offer: o, wtimer: newDeadline(), rtimer: newDeadline(),
 		decided: make(chan struct{}), closed: make(chan struct{}),
 		kid: &child{cmd: cmd, proc: proc, grace: cfg.Grace, output: []*os.File{e.stdout}, reaped: make(chan struct{})},
 	}
@@ -131,7 +132,7 @@ func (c *Conn) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return fault.Wrap("wait", c.addr.String(), context.Cause(ctx))
 	}
-	if err := c.kid.failure(); err != nil {
+	if err := c.kid.failure(nil); err != nil {
 		return fault.New(fault.PeerDied, "wait", c.addr.String(), err)
 	}
 	return nil
@@ -154,6 +155,7 @@ func (c *Conn) Close() error {
 		_ = c.sock.Close()
 		c.wg.Wait()
 		c.wtimer.set(time.Time{})
+		c.rtimer.set(time.Time{})
 		_ = c.kid.proc.Close()
 	})
 	<-c.kid.reaped
@@ -208,6 +210,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rdl = t
+	c.rtimer.set(t)
 	if c.stage == taken { // stdout's deadline is then the logger's
 		return deadlineError(c.addr, c.sock.SetReadDeadline(t))
 	}

@@ -263,6 +263,18 @@ func TestLeftoversDoNotHoldTheReader(t *testing.T) {
 	}
 }
 
+// While something that the child left running holds its stderr, how the child
+// ended is not known yet: that must not hold a Read past its deadline.
+func TestDeadlineWhileLeftoversHoldTheChild(t *testing.T) {
+	c := dial(t, program(t, `sh -c 'sleep 1000 >/dev/null & exit 6'`), exec.Config{Grace: 10 * time.Second})
+	if err := c.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Read: %v, want os.ErrDeadlineExceeded", err)
+	}
+}
+
 func TestKilledChild(t *testing.T) {
 	for _, role := range []string{"hold", "stubborn"} {
 		t.Run(role, func(t *testing.T) {

@@ -78,7 +78,10 @@ func (c *Conn) readError(err error) error {
 		return fault.New(fault.Closed, "read", c.addr.String(), nil)
 	case err == io.EOF, errors.Is(err, syscall.ECONNRESET):
 		if c.kid.ending() {
-			if failure := c.kid.failure(); failure != nil {
+			switch failure := c.kid.failure(c.rtimer.done()); {
+			case errors.Is(failure, os.ErrDeadlineExceeded):
+				return fault.Wrap("read", c.addr.String(), failure)
+			case failure != nil:
 				return fault.New(fault.PeerDied, "read", c.addr.String(), failure)
 			}
 			return io.EOF
@@ -158,7 +161,10 @@ func (c *Conn) writeError(err error) error {
 		return fault.New(fault.Closed, "write", c.addr.String(), nil)
 	case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
 		if c.kid.ending() {
-			if failure := c.kid.failure(); failure != nil {
+			switch failure := c.kid.failure(c.wtimer.done()); {
+			case errors.Is(failure, os.ErrDeadlineExceeded):
+				return fault.Wrap("write", c.addr.String(), failure)
+			case failure != nil:
 				return fault.New(fault.PeerDied, "write", c.addr.String(), failure)
 			}
 		}

@@ -134,7 +134,7 @@ func (c *Conn) awaitTake(ctx context.Context) error {
 	c.mu.Unlock()
 	switch {
 	case c.kid.ending():
-		if failure := c.kid.failure(); failure != nil {
+		if failure := c.kid.failure(nil); failure != nil {
 			why = failure
 		}
 		fallthrough
