@@ -64,6 +64,7 @@ func (p *Process) Hear() string {
 			return line
 		}
 		<-p.exitedOr(timer.C)
+		p.awaitLastWords()
 		p.fatalf("ended without a further line: %s", p.status())
 	case <-timer.C:
 		p.fatalf("said nothing for %v", p.timeout)
@@ -146,14 +147,20 @@ func (p *Process) stop() {
 		close(p.drop)
 		_ = p.in.Close()
 		p.Kill()
-		select {
-		case <-p.errDone:
-		case <-time.After(time.Second):
-		}
+		p.awaitLastWords()
 		_ = errors.Join(p.out.Close(), p.errOut.Close())
 		<-p.outDone
 		<-p.errDone
 	})
+}
+
+// awaitLastWords waits until a child that has ended has been read to the end,
+// but not long for one whose own children still hold its stderr.
+func (p *Process) awaitLastWords() {
+	select {
+	case <-p.errDone:
+	case <-time.After(time.Second):
+	}
 }
 
 func (p *Process) fatalf(format string, args ...any) {
