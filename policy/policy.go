@@ -44,6 +44,7 @@ func build(rules []Rule, o Options) (*Policy, []Mistake) {
 	if o.Lookup == nil {
 		o.Lookup = System{}
 	}
+	o.Lookup = remember(o.Lookup)
 	p := &Policy{}
 	var all []Mistake
 	for i, r := range rules {
