@@ -64,7 +64,7 @@ func NewPacer(mode Mode) Pacer {
 // no processor to spare; else after about the price of one wake-up. done must
 // be cheap and must not block.
 func (p *Pacer) Spin(done func() bool) bool {
-	if p.mode == Off || p.mode == Auto && (p.skip > 0 || room.max.Load() == 0) {
+	if p.mode == Off || p.mode == Auto && (p.skip > 0 || !room.any()) {
 		return false
 	}
 	met, tried := p.glance(done), true

@@ -40,6 +40,16 @@ func (r *spinRoom) open() {
 	})
 }
 
+// any says whether anybody may spin. While nobody may, nobody lingers either,
+// so it is here that the machine is looked at again.
+func (r *spinRoom) any() bool {
+	if r.max.Load() > 0 {
+		return true
+	}
+	r.refresh(time.Now())
+	return r.max.Load() > 0
+}
+
 func (r *spinRoom) enter() bool {
 	if r.spinners.Add(1) <= r.max.Load() {
 		return true
