@@ -13,5 +13,7 @@ func TestMain(m *testing.M) {
 	roles := transporttest.Roles(overRings, overSocket)
 	roles["bench"] = benchServer
 	roles["exchange"] = exchangeRole
+	roles["hoard"] = hoardRole
+	roles["spin"] = spinRole
 	proctest.Main(m, roles)
 }
