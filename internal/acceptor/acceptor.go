@@ -162,24 +162,6 @@ func (a *Acceptor) logAcceptError(err error, backoff time.Duration) {
 	a.cfg.Logger.Warn("accept failed, trying again", "address", a.cfg.Address.String(), "error", err, "after", backoff, "hint", hint)
 }
 
-func (a *Acceptor) refuse(raw net.Conn, c transport.Conn, err error) {
-	defer func() { _ = raw.Close() }()
-	if c != nil {
-		defer func() { _ = c.Close() }()
-	}
-	if fault.KindOf(err) != fault.Denied { // a denial has been logged by auth.LogDenials
-		a.cfg.Counters.Failed.Add(1)
-		if a.ctx.Err() == nil {
-			a.fails.Warn(a.cfg.Logger, "handshake failed", "address", a.cfg.Address.String(), "error", err)
-		}
-		return
-	}
-	a.cfg.Counters.Denied.Add(1)
-	if c != nil && a.cfg.Refuse != nil {
-		a.lastWord(c)
-	}
-}
-
 // lastWord tells c that it was denied, unless so many are being told that
 // those whom policy admits would find no slot.
 func (a *Acceptor) lastWord(c transport.Conn) {

@@ -27,6 +27,7 @@ type pending struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	slot   bool
+	denied bool  // by policy, and counted
 	host   *turn // nil for a peer on this machine, and once admitted
 	turn   *turn // nil until admitted
 }
@@ -45,7 +46,7 @@ func (a *Acceptor) handle(raw net.Conn) {
 	defer p.cancel(nil)
 	defer p.freeSlot()
 	if err := p.queue(); err != nil {
-		a.refuse(raw, nil, err)
+		p.refuse(nil, err)
 		return
 	}
 	p.timer = time.AfterFunc(a.cfg.HandshakeTimeout, func() { p.cancel(context.DeadlineExceeded) })
@@ -118,7 +119,7 @@ func (p *pending) handshake() (transport.Conn, error) {
 		p.a.cfg.Counters.Accepted.Add(1)
 		return c, nil
 	}
-	p.a.refuse(p.raw, c, err)
+	p.refuse(c, err)
 	return nil, err
 }
 
@@ -127,6 +128,9 @@ func (p *pending) handshake() (transport.Conn, error) {
 // time.
 func (p *pending) authorize(id auth.Identity) error {
 	if err := p.a.auth.Authorize(p.ctx, id, auth.Connect, p.a.cfg.Address.Resource()); err != nil {
+		if p.denied = fault.KindOf(err) == fault.Denied; p.denied {
+			p.a.cfg.Counters.Denied.Add(1) // before the peer is told
+		}
 		return err
 	}
 	if !p.timer.Stop() {
@@ -143,4 +147,27 @@ func (p *pending) authorize(id auth.Identity) error {
 
 func (p *pending) expired() error {
 	return fault.Wrap("handshake", p.a.cfg.Address.String(), context.Cause(p.ctx))
+}
+
+// refuse ends a connection that did not pass: counted, logged, and where
+// policy denied it, told so.
+func (p *pending) refuse(c transport.Conn, err error) {
+	defer func() { _ = p.raw.Close() }()
+	if c != nil {
+		defer func() { _ = c.Close() }()
+	}
+	a := p.a
+	switch {
+	case fault.KindOf(err) != fault.Denied: // a denial has been logged by auth.LogDenials
+		a.cfg.Counters.Failed.Add(1)
+		if a.ctx.Err() == nil {
+			a.fails.Warn(a.cfg.Logger, "handshake failed", "address", a.cfg.Address.String(), "error", err)
+		}
+		return
+	case !p.denied: // by the handshake itself, which logs it
+		a.cfg.Counters.Denied.Add(1)
+	}
+	if c != nil && a.cfg.Refuse != nil {
+		a.lastWord(c)
+	}
 }

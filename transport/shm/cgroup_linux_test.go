@@ -208,8 +208,9 @@ func scan(said string, taken *int) bool {
 	return n == 1 && err == nil
 }
 
-// spinRole echoes with Args[0], and says whether it spun and slept. Args[1]
-// says whether it may spin: then it goes on until it has.
+// spinRole echoes with Args[0], and says whether it spun and slept. It goes on
+// until it has done what it must: by Args[1] sleep, under a quota, or spin. An
+// answer that is there already needs neither.
 func spinRole(p *proctest.Self) error {
 	addr, err := endpoint.Parse(p.Args[0])
 	if err != nil {
@@ -224,7 +225,11 @@ func spinRole(p *proctest.Self) error {
 		if err := echo(c, 2000); err != nil {
 			return err
 		}
-		if p.Args[1] == "quota" || n.Spins.Load() > 0 || time.Now().After(limit) {
+		due := &n.Spins
+		if p.Args[1] == "quota" {
+			due = &n.Sleeps
+		}
+		if due.Load() > 0 || time.Now().After(limit) {
 			break
 		}
 	}
