@@ -44,7 +44,7 @@ test: ## every test, in random order (under 6 minutes on 2 cores)
 race: ## the core packages under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout=10m $(TESTFLAGS) $(RACE)
 
-fuzz: ## each fuzz target for FUZZTIME; without it a minute among them all
+fuzz: ## each fuzz target for FUZZTIME (10m, 100000x); without it a minute among them all
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 crash: ## KILLS (1000) SIGKILLs a transport, half on each side; SEED=n repeats a run
