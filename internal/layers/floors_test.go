@@ -14,15 +14,14 @@ import (
 // it. A new folder takes its place here before it imports anything.
 var floors = [][]string{
 	{"fault"},
-	{"internal/layers", "internal/proctest", "internal/cgroup"},
-	{"internal/wake"},
+	{"internal/layers", "internal/proctest", "internal/cgroup", "internal/futex"},
+	{"internal/wake", "internal/rundir"},
 	{"auth"},
 
 	// Primitives, two floors: kernel objects, then structures over bytes.
 	{"primitive/shm", "primitive/process", "primitive/filelock", "primitive/fdpass", "primitive/mqueue", "primitive/sysv", "primitive/fifo"},
 	{"primitive/ring", "primitive/broadcast", "primitive/cell", "primitive/procsync"},
 
-	{"internal/rundir"},
 	{"endpoint", "policy"},
 	{"policy/file", "auth/*"},
 
@@ -36,7 +35,19 @@ var floors = [][]string{
 	{"transport/*"},
 	{"message"},
 	{"."},
-	{"internal/relay", "internal/transfer", "internal/measure"},
+
+	// Calls, then children that can be called.
+	{"internal/rpcwire"},
+	{"rpc"},
+	{"child"},
+
+	// The contracts of services, then the engines behind them.
+	{"queue", "topic", "lease", "kv"},
+	{"topic/topictest"},
+	{"engine/*"},
+	{"engine"},
+
+	{"internal/relay", "internal/transfer", "internal/measure", "internal/inventory"},
 	{"internal/peer"},
 	{"internal/demo"},
 	{"examples/*"},

@@ -35,6 +35,3 @@ func Words(mem []byte) []atomic.Uint64 { return words(mem) }
 
 // Bytes is the memory of a value.
 func Bytes[T any](v *T) []byte { return bytesOf(v) }
-
-// Sleepers is the count of threads that sleep.
-var Sleepers = &sleepers

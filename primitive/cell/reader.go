@@ -3,10 +3,12 @@
 package cell
 
 import (
+	"math"
 	"reflect"
 	"sync"
 	"sync/atomic"
 
+	"github.com/parley-ipc/parley/internal/futex"
 	"github.com/parley-ipc/parley/internal/wake"
 )
 
@@ -98,5 +100,5 @@ func (r *Reader[T]) Close() error {
 // interrupt makes each Watch that sleeps look round.
 func (r *Reader[T]) interrupt() {
 	r.cancel.Add(1)
-	wakePrivate(&r.cancel)
+	futex.WakePrivate(&r.cancel, math.MaxInt32)
 }

@@ -6,26 +6,20 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync/atomic"
 	"time"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/futex"
 )
 
 const (
-	maxSleepers = 64                    // threads that the process lets sleep in the kernel for cells
-	safety      = time.Second           // how long a sleep may last before it looks by itself
-	slice       = 20 * time.Millisecond // the same where the kernel cannot wait for two words at once
+	safety = time.Second // how long a sleep may last before it looks by itself
 
 	firstPause = 50 * time.Microsecond // between two looks where there is nobody to wake us
 	maxPause   = 5 * time.Millisecond
 
 	maxFalse = 16 // bells without a value that a writer may ring before we take our time
 )
-
-// sleepers counts those threads. It is one for the process, because threads
-// are: a limit for each cell would limit nothing.
-var sleepers atomic.Int32
 
 // Watch returns the latest value as soon as its sequence number is not after;
 // 0 waits for the first. Values that were replaced meanwhile are not seen:
@@ -107,13 +101,13 @@ func (r *Reader[T]) rest(ctx context.Context, bell, c uint32) (overslept, rested
 	if r.spin(bell, c) {
 		return false, true
 	}
-	defer sleepers.Add(-1)
-	if sleepers.Add(1) > maxSleepers {
+	if !futex.Enter() {
 		return false, false
 	}
+	defer futex.Leave()
 	defer context.AfterFunc(ctx, r.interrupt)()
 	start := time.Now()
-	overslept, rested = sleep(r.bell, bell, &r.cancel, c)
+	overslept, rested = futex.Wait(r.bell, bell, &r.cancel, c, safety)
 	if r.pacerMu.TryLock() {
 		r.pacer.Slept(time.Since(start))
 		r.pacerMu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/futex"
 	"github.com/parley-ipc/parley/primitive/cell"
 )
 
@@ -69,7 +70,7 @@ func asleep(ctx context.Context, t *testing.T, r *cell.Reader[sample], looks boo
 		result <- err
 	}()
 	<-begun
-	for limit := time.Now().Add(10 * time.Second); !looks && cell.Sleepers.Load() == 0 && time.Now().Before(limit); {
+	for limit := time.Now().Add(10 * time.Second); !looks && futex.Sleepers() == 0 && time.Now().Before(limit); {
 		runtime.Gosched()
 	}
 	return result
@@ -146,8 +147,10 @@ func TestKilledBeforeWaking(t *testing.T) {
 
 // Beyond the bound on threads, Watch looks now and then.
 func TestTooManySleepers(t *testing.T) {
-	cell.Sleepers.Add(64)
-	defer cell.Sleepers.Add(-64)
+	for range futex.MaxSleepers {
+		futex.Enter()
+		defer futex.Leave()
+	}
 	w, r := pair[sample](t, cell.Config{NoSpin: true}, 0)
 	w.Set(sampleOf(1))
 	result := asleep(t.Context(), t, r, true)
@@ -155,7 +158,7 @@ func TestTooManySleepers(t *testing.T) {
 	if err := <-result; err != nil {
 		t.Error(err)
 	}
-	if n := cell.Sleepers.Load(); n != 64 {
+	if n := futex.Sleepers(); n != futex.MaxSleepers {
 		t.Errorf("%d sleepers are counted", n)
 	}
 }

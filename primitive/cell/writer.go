@@ -2,7 +2,12 @@
 
 package cell
 
-import "reflect"
+import (
+	"math"
+	"reflect"
+
+	"github.com/parley-ipc/parley/internal/futex"
+)
 
 // Config says how a cell is used. Its zero value works.
 type Config struct {
@@ -69,7 +74,7 @@ func (w *Writer[T]) Set(v T) uint64 {
 func (w *Writer[T]) ring() {
 	w.bells++
 	w.bell.Store(w.bells)
-	wakeAll(w.bell)
+	futex.Wake(w.bell, math.MaxInt32)
 }
 
 // Close tells all readers that no value will follow. The last one stays
