@@ -23,6 +23,10 @@ var dependencies = []struct {
 		"golang.org/x/net", "golang.org/x/text", "go.uber.org/goleak", "golang.org/x/sys",
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
 	}, "nettest, goleak, and grpc-go as a user; only tests import the suite"},
+	{"proto/*/*", []string{
+		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
+		"golang.org/x/net", "golang.org/x/text", "golang.org/x/sys",
+	}, "generated stubs, which are grpc's and protobuf's"},
 	{"policy/file", []string{"go.yaml.in/yaml/v3", "github.com/fsnotify/fsnotify", "golang.org/x/sys"}, "the file's format and its reload; policy itself stays without"},
 }
 

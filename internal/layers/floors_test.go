@@ -13,7 +13,7 @@ import (
 // A pattern is a directory from the module's root as path.Match understands
 // it. A new folder takes its place here before it imports anything.
 var floors = [][]string{
-	{"fault"},
+	{"fault", "proto/*/*"},
 	{"internal/layers", "internal/proctest", "internal/cgroup", "internal/futex"},
 	{"internal/wake", "internal/rundir"},
 	{"auth"},
@@ -39,6 +39,7 @@ var floors = [][]string{
 	// Calls, then children that can be called.
 	{"internal/rpcwire"},
 	{"rpc"},
+	{"internal/rpctest"},
 	{"child"},
 
 	// The contracts of services, then the engines behind them.
@@ -47,7 +48,7 @@ var floors = [][]string{
 	{"engine/*"},
 	{"engine"},
 
-	{"internal/relay", "internal/transfer", "internal/measure", "internal/inventory"},
+	{"internal/relay", "internal/transfer", "internal/measure", "internal/inventory", "internal/reflector"},
 	{"internal/peer"},
 	{"internal/demo"},
 	{"examples/*"},

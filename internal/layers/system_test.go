@@ -22,7 +22,7 @@ var (
 func unsafeIsMarked(tr *tree) []string {
 	var bad []string
 	for _, f := range tr.goFiles() {
-		if slices.Contains(f.imports(), "unsafe") && !unsafeName.MatchString(strings.TrimSuffix(f.name(), "_test")) && !(f.isTest() && onlyMeasures(f)) {
+		if !f.isGenerated() && slices.Contains(f.imports(), "unsafe") && !unsafeName.MatchString(strings.TrimSuffix(f.name(), "_test")) && !(f.isTest() && onlyMeasures(f)) {
 			bad = append(bad, f.path+": imports unsafe: move that to a *_unsafe.go file")
 		}
 	}
@@ -113,7 +113,7 @@ func noInit(tr *tree) []string {
 	var bad []string
 	for _, f := range tr.goFiles() {
 		for _, d := range f.ast.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" && !f.isGenerated() {
 				bad = append(bad, f.path+": has an init function")
 			}
 		}
