@@ -37,7 +37,7 @@ var groups = []struct {
 	verbs     []verb
 }{
 	{"connect", "Connect:", []verb{demoVerb, listenVerb, dialVerb, sendVerb, receiveVerb, relayVerb, whoamiVerb, peerVerb}},
-	{"call", "Call:", nil},
+	{"call", "Call:", []verb{rpcVerb}},
 	{"queue", "Queue:", nil},
 	{"share", "Share:", nil},
 	{"synchronise", "Synchronise:", nil},

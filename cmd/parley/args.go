@@ -38,6 +38,16 @@ func maxArgs(n int, names string) cobra.PositionalArgs {
 	}
 }
 
+// rangeArgs wants from low to high.
+func rangeArgs(low, high int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := minArgs(low, names)(cmd, args); err != nil {
+			return err
+		}
+		return maxArgs(high, names)(cmd, args)
+	}
+}
+
 // wantSubcommand makes a verb that is only a family show its help, and an
 // unknown member of it a mistake.
 func wantSubcommand(cmd *cobra.Command) {

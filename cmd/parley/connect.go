@@ -26,6 +26,7 @@ type connectFlags struct {
 	cert, key, ca, serverName string
 	spin                      string
 	allow                     []string // listening verbs only
+	protocols                 []string // tls: offered by ALPN; no flag
 }
 
 func (c *connectFlags) addDial(cmd *cobra.Command) {
@@ -44,7 +45,7 @@ func (c *connectFlags) addListen(cmd *cobra.Command) {
 }
 
 func (c *connectFlags) tls() tls.Config {
-	return tls.Config{CertFile: c.cert, KeyFile: c.key, CAFile: c.ca, ServerName: c.serverName}
+	return tls.Config{CertFile: c.cert, KeyFile: c.key, CAFile: c.ca, ServerName: c.serverName, NextProtos: c.protocols}
 }
 
 func (c *connectFlags) shm() (shm.Options, error) {

@@ -78,6 +78,9 @@ func codeOf(err error) int {
 	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
 		return exitUsage
 	}
+	if answered := (*statusError)(nil); errors.As(err, &answered) {
+		return answered.exitCode()
+	}
 	if failed := (failedError{}); errors.As(err, &failed) {
 		return exitFailed
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"parley": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){"parley": func() { os.Exit(run()) }, "greeter": func() { os.Exit(greet()) }})
 }
 
 // TestScripts runs testdata/*.txtar: the specification of the command. Each
@@ -40,6 +40,8 @@ func TestScripts(t *testing.T) {
 			"equal":  equal,
 			"port":   port,
 			"await":  await,
+
+			"protoset": protoset,
 		},
 	})
 }

@@ -48,7 +48,7 @@ var floors = [][]string{
 	{"engine/*"},
 	{"engine"},
 
-	{"internal/relay", "internal/transfer", "internal/measure", "internal/inventory", "internal/reflector"},
+	{"internal/relay", "internal/transfer", "internal/measure", "internal/inventory", "internal/schema"},
 	{"internal/peer"},
 	{"internal/demo"},
 	{"examples/*"},
