@@ -40,7 +40,7 @@ var groups = []struct {
 	{"call", "Call:", []verb{rpcVerb}},
 	{"queue", "Queue:", nil},
 	{"share", "Share:", nil},
-	{"synchronise", "Synchronise:", nil},
+	{"synchronise", "Synchronise:", []verb{runVerb}},
 	{"operate", "Operate:", []verb{lsVerb, policyVerb, caVerb, tokenVerb, setupVerb, doctorVerb, gcVerb, benchVerb, versionVerb}},
 }
 

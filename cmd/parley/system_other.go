@@ -7,8 +7,6 @@ package main
 import (
 	"io/fs"
 	"os"
-
-	"github.com/parley-ipc/parley/transport/exec"
 )
 
 func ownerOf(fs.FileInfo) (uid uint32, known bool) { return 0, false }
@@ -16,4 +14,4 @@ func ownerOf(fs.FileInfo) (uid uint32, known bool) { return 0, false }
 // hangups never delivers: there is no SIGHUP here.
 func hangups() (c <-chan os.Signal, stop func()) { return nil, func() {} }
 
-func signalOf(*exec.ExitError) int { return 0 }
+func signalOf(*os.ProcessState) int { return 0 }

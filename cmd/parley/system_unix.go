@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"github.com/parley-ipc/parley/transport/exec"
 )
 
 func ownerOf(st fs.FileInfo) (uid uint32, known bool) {
@@ -29,7 +27,7 @@ func hangups() (c <-chan os.Signal, stop func()) {
 }
 
 // signalOf is the number of the signal that ended a command.
-func signalOf(exit *exec.ExitError) int {
+func signalOf(exit *os.ProcessState) int {
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return int(status.Signal())
 	}

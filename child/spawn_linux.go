@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	osexec "os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/primitive/process"
+)
+
+// spawn starts one process and connects to it. ctx bounds that, not its life.
+func spawn(ctx context.Context, cfg Config) (*Process, error) {
+	out, err := newOutput(cfg)
+	if err != nil {
+		return nil, startError(cfg, err)
+	}
+	var sock *net.UnixConn
+	var theirs *os.File
+	if !cfg.Plain {
+		if sock, theirs, err = socketpair(); err != nil {
+			out.close()
+			return nil, startError(cfg, err)
+		}
+	}
+	p, err := launch(cfg, out, theirs)
+	if theirs != nil {
+		_ = theirs.Close()
+	}
+	if err != nil {
+		out.close()
+		if sock != nil {
+			_ = sock.Close()
+		}
+		return nil, err
+	}
+	if cfg.Plain {
+		return p, nil
+	}
+	if err := p.connect(ctx, sock); err != nil {
+		p.kill()
+		<-p.done
+		if !p.stopped { // it ended before we made it
+			err = errors.Join(err, p.err)
+		}
+		return nil, fault.Wrap("start child", cfg.Name, err)
+	}
+	return p, nil
+}
+
+func socketpair() (*net.UnixConn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "socketpair"), os.NewFile(uintptr(fds[1]), "socketpair")
+	c, err := net.FileConn(ours)
+	if err := errors.Join(err, ours.Close()); err != nil {
+		return nil, nil, errors.Join(err, theirs.Close())
+	}
+	return c.(*net.UnixConn), theirs, nil
+}
+
+// launch starts the program. theirs, if any, becomes its descriptor 3.
+func launch(cfg Config, out *output, theirs *os.File) (*Process, error) {
+	cmd, done, err := command(cfg, out, theirs)
+	if err != nil {
+		return nil, startError(cfg, err)
+	}
+	defer done()
+	t := &plainThread
+	if cfg.NoNewPrivileges {
+		t = &lockedThread
+	}
+	if err := t.do(func() error { return begin(cmd, cfg.Limits) }); err != nil {
+		return nil, startError(cfg, err)
+	}
+	proc, err := process.Open(cmd.Process.Pid) // ours until we reap it
+	if err != nil {
+		_ = cmd.Process.Kill()
+		return nil, startError(cfg, errors.Join(err, cmd.Wait()))
+	}
+	p := newProcess(cfg, proc, identity(cfg, cmd.Process.Pid))
+	out.start()
+	go p.reap(cmd, out)
+	return p, nil
+}
+
+// begin runs in the thread that starts children. With limits the child stops
+// at its first instruction, as for a debugger, and is let go once they are set.
+func begin(cmd *osexec.Cmd, limits []Limit) error {
+	cmd.SysProcAttr.Ptrace = len(limits) > 0
+	if err := cmd.Start(); err != nil || len(limits) == 0 {
+		return err
+	}
+	pid := cmd.Process.Pid
+	err := setLimits(pid, limits)
+	if derr := unix.PtraceDetach(pid); derr != nil && err == nil {
+		err = os.NewSyscallError("ptrace", derr)
+	}
+	if err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		return errors.Join(err, cmd.Wait())
+	}
+	return nil
+}
+
+func setLimits(pid int, limits []Limit) error {
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(pid, &status, 0, nil); err == unix.EINTR {
+			continue
+		} else if err != nil {
+			return os.NewSyscallError("wait4", err)
+		}
+		break
+	}
+	if !status.Stopped() {
+		return fmt.Errorf("%w: the child did not stop for its limits", fault.Unsupported)
+	}
+	for _, l := range limits {
+		if err := unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); err != nil {
+			return fmt.Errorf("resource limit %d to %d, %d: %w", l.Resource, l.Soft, l.Hard, os.NewSyscallError("prlimit", err))
+		}
+	}
+	return nil
+}
+
+// command also returns what to do once it has been started.
+func command(cfg Config, out *output, theirs *os.File) (*osexec.Cmd, func(), error) {
+	cmd := osexec.Command(cfg.Path, cfg.Args...)
+	cmd.Dir, cmd.Env = cfg.Dir, cfg.environ()
+	if cfg.Stdin != nil {
+		cmd.Stdin = cfg.Stdin
+	}
+	if out.child[0] != nil {
+		cmd.Stdout = out.child[0]
+	}
+	if out.child[1] != nil {
+		cmd.Stderr = out.child[1]
+	}
+	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if cfg.Orphan == Survive {
+		attr = &syscall.SysProcAttr{Setsid: true}
+	}
+	cmd.SysProcAttr = attr
+	if cfg.UID != nil || cfg.GID != nil {
+		id := identity(cfg, 0)
+		attr.Credential = &syscall.Credential{Uid: id.UID, Gid: id.GID}
+	}
+	if theirs != nil {
+		offered, err := announce(cfg, theirs)
+		if err != nil {
+			return nil, nil, err
+		}
+		cmd.ExtraFiles = []*os.File{theirs} // the first is descriptor 3
+		cmd.Env = append(cmd.Env, offered)
+	}
+	var files []*os.File
+	done := func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}
+	if cfg.Cgroup != "" {
+		dir, err := os.Open(cfg.Cgroup)
+		if err != nil {
+			return nil, nil, fmt.Errorf("control group: %w", err)
+		}
+		files = append(files, dir)
+		attr.UseCgroupFD, attr.CgroupFD = true, int(dir.Fd())
+	}
+	if cfg.SHA256 != nil {
+		f, err := verified(cmd.Path, cfg.SHA256)
+		if err != nil {
+			done()
+			return nil, nil, err
+		}
+		files = append(files, f)
+		// The very file that was read, whatever its path names by now. The
+		// child still has our descriptor when it executes it.
+		cmd.Path = fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	}
+	return cmd, done, nil
+}
+
+// announce tells the child which descriptor it inherits, by its inode, lest a
+// grandchild with the same variable take another for it.
+func announce(cfg Config, theirs *os.File) (string, error) {
+	info, err := theirs.Stat()
+	if err != nil {
+		return "", err
+	}
+	v := fmt.Sprintf("%s=3,%d", EnvFD, info.Sys().(*syscall.Stat_t).Ino)
+	if cfg.Orphan == Survive {
+		v += "," + cfg.Name
+	}
+	return v, nil
+}
+
+// identity is what we know of the child because we made it so. The socket's
+// own credentials would name us.
+func identity(cfg Config, pid int) auth.Identity {
+	uid, gid := uint32(os.Geteuid()), uint32(os.Getegid())
+	if cfg.UID != nil {
+		uid, gid = *cfg.UID, *cfg.UID
+	}
+	if cfg.GID != nil {
+		gid = *cfg.GID
+	}
+	return auth.Identity{Method: auth.Spawned, HasUID: true, UID: uid, GID: gid, PID: pid}
+}
+
+func startError(cfg Config, err error) error {
+	e := fault.New(fault.KindOf(err), "start child", cfg.Name, err)
+	switch {
+	case cfg.Dir != "" && errors.Is(err, fs.ErrNotExist) && !isDir(cfg.Dir):
+		return e.WithHint("the working directory does not exist: " + cfg.Dir)
+	case errors.Is(err, osexec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		e.Kind = fault.NotFound
+		return e.WithHint("install the program, put its directory into PATH, or write its absolute path")
+	case errors.Is(err, fs.ErrPermission) && (cfg.UID != nil || cfg.Cgroup != ""):
+		return e.WithHint("another user's process, or another control group, needs root")
+	case errors.Is(err, syscall.ENOEXEC):
+		e.Kind = fault.Invalid
+		return e.WithHint("the file is no program for this machine: a script needs a #! line")
+	}
+	return e
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
