@@ -54,8 +54,8 @@ crash: ## KILLS (1000) SIGKILLs a transport, half on each side; SEED=n repeats a
 interop: ## net/http, net/rpc and grpc-go over every transport
 	.ci/interop
 
-bench: ## Parley beside raw Go net, between two processes
-	cd bench && $(GO) run ./connect
+bench: ## Parley beside its peers, between processes (a few minutes)
+	cd bench && $(GO) run ./connect && $(GO) run ./shm
 
 cover: ## coverage of the whole module into coverage.out
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...
