@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/rundir"
 )
 
 // Scheme is the part of an address before the colon.
@@ -122,21 +123,7 @@ func parseNamed(scheme Scheme, rest string) (Address, error) {
 	return a, checkName(a.Name)
 }
 
-// checkName allows what is one safe component of a path on every system.
-func checkName(name string) error {
-	if name == "" {
-		return errors.New("the name is empty")
-	}
-	if name[0] == '.' || name[0] == '-' {
-		return fmt.Errorf("the name %q starts with %q: start with a letter or a digit", name, name[:1])
-	}
-	for _, r := range name {
-		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", r) {
-			return fmt.Errorf("the name %q contains %q: use letters, digits, '.', '_' and '-', or an absolute path", name, r)
-		}
-	}
-	return nil
-}
+func checkName(name string) error { return rundir.CheckName(name) }
 
 func parseHost(scheme Scheme, rest string) (Address, error) {
 	body, ok := strings.CutPrefix(rest, "//")

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/boot"
 	"github.com/parley-ipc/parley/primitive/filelock"
 )
 
@@ -127,7 +128,7 @@ func (h *holding) fill(inherited bool) error {
 		return h.place.failed(err)
 	}
 	e := entry{
-		started: time.Now(), pid: uint32(os.Getpid()), uid: uint32(os.Geteuid()), boot: bootID(),
+		started: time.Now(), pid: uint32(os.Getpid()), uid: uint32(os.Geteuid()), boot: boot.ID(),
 		scheme: h.place.addr.Scheme, address: h.place.addr.String(), executable: executable(),
 	}
 	if inherited {

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/parley-ipc/parley/fault"
@@ -164,18 +162,4 @@ func (n names) toDial(addr Address) (string, func() error, error) {
 	return p.path, func() error { return err }, p.checkLength()
 }
 
-// lookupUID reads a uid or the name of a user.
-func lookupUID(name string) (uint32, error) {
-	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
-		return uint32(n), nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return 0, fault.New(fault.NotFound, "look up user", name, err).WithHint("write a user's name or a numeric uid before the @")
-	}
-	n, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return 0, fault.New(fault.Unsupported, "look up user", name, fmt.Errorf("its id %q is no number", u.Uid))
-	}
-	return uint32(n), nil
-}
+func lookupUID(name string) (uint32, error) { return rundir.LookupUID(name) }

@@ -14,12 +14,14 @@ import (
 // it. A new folder takes its place here before it imports anything.
 var floors = [][]string{
 	{"fault", "proto/*/*"},
-	{"internal/layers", "internal/proctest", "internal/cgroup", "internal/futex"},
+	{"internal/layers", "internal/proctest", "internal/cgroup", "internal/futex", "internal/boot"},
 	{"internal/wake", "internal/rundir"},
 	{"auth"},
 
-	// Primitives, two floors: kernel objects, then structures over bytes.
-	{"primitive/shm", "primitive/process", "primitive/filelock", "primitive/fdpass", "primitive/mqueue", "primitive/sysv", "primitive/fifo"},
+	// Primitives, two floors: kernel objects, then structures over bytes. A
+	// lock on a file lies below the rest, since it proves that others live.
+	{"primitive/filelock"},
+	{"primitive/shm", "primitive/process", "primitive/fdpass", "primitive/mqueue", "primitive/sysv", "primitive/fifo"},
 	{"primitive/ring", "primitive/broadcast", "primitive/cell", "primitive/procsync"},
 
 	{"endpoint", "policy"},

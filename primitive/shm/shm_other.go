@@ -5,6 +5,7 @@
 package shm
 
 import (
+	"context"
 	"errors"
 	"os"
 
@@ -32,3 +33,13 @@ func checkMemory(*os.File, int) (bool, error) { return false, errLinuxOnly }
 func (b *block) open() ([]byte, error) { return nil, errLinuxOnly }
 
 func (b *block) freeze() error { return errLinuxOnly }
+
+func (namedIn) open(context.Context, string, NamedConfig) (*Named, error) { return nil, errNamedLinux }
+
+func (namedIn) list(context.Context, NamedOptions) ([]NamedInfo, error) { return nil, errNamedLinux }
+
+func (namedIn) unlink(context.Context, string, NamedConfig, bool) error { return errNamedLinux }
+
+func (namedIn) removeStale(context.Context, NamedInfo) error { return errNamedLinux }
+
+var errNamedLinux = fault.New(fault.Unsupported, "named segment", "", errors.New("named segments need Linux's locks"))

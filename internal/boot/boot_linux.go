@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package endpoint
+package boot
 
 import (
 	"encoding/hex"
@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// bootID identifies this boot of the machine; all zeros if it cannot be known.
-func bootID() (id [16]byte) {
+// ID identifies this boot of the machine; all zeros if it cannot be known.
+func ID() (id [16]byte) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return id
