@@ -135,7 +135,7 @@ func (c *Child) Await(ctx context.Context) (*Process, error) {
 		c.mu.Lock()
 		p, state, changed, err := c.current, c.state, c.changed, c.err
 		c.mu.Unlock()
-		if p != nil {
+		if p != nil && !p.isOver() {
 			return p, nil
 		}
 		if state == Over {
@@ -149,6 +149,15 @@ func (c *Child) Await(ctx context.Context) (*Process, error) {
 		case <-ctx.Done():
 			return nil, fault.Wrap("await child", c.name(), context.Cause(ctx))
 		}
+	}
+}
+
+func (p *Process) isOver() bool {
+	select {
+	case <-p.Done():
+		return true
+	default:
+		return false
 	}
 }
 

@@ -251,27 +251,15 @@ func TestRestart(t *testing.T) {
 			}
 			continue
 		}
-		second := awaitOther(t, k, first)
+		second, err := k.Await(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
 		if got := talkTo(t, second).ask("pid"); got != strconv.Itoa(second.PID()) {
 			t.Errorf("%+v: the second says %s", c, got)
 		}
 		if _, n := k.State(); n != 1 {
 			t.Errorf("%+v: %d restarts", c, n)
-		}
-	}
-}
-
-// awaitOther waits for a life after p. Until the supervisor has seen the end
-// of p it is still the current one.
-func awaitOther(t *testing.T, c *child.Child, p *child.Process) *child.Process {
-	t.Helper()
-	for {
-		next, err := c.Await(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if next != p {
-			return next
 		}
 	}
 }

@@ -33,5 +33,12 @@ func sections() []section {
 				connecting(endpoint.Exec),
 			},
 		},
+		{
+			name:   "synchronise",
+			tables: shownTables,
+			rows: []mechanism{
+				shown("supervised restart", restart),
+			},
+		},
 	}
 }

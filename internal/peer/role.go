@@ -17,6 +17,7 @@ import (
 type Role struct {
 	Address  string        `json:"address"`            // to listen on, or to dial
 	Intruder bool          `json:"intruder,omitempty"` // dials, and expects to be refused
+	Plugin   bool          `json:"plugin,omitempty"`   // a child of child.Start: see Stage.Plugin
 	Rules    []policy.Rule `json:"rules,omitempty"`    // for listening; none: the owner only
 	Cert     string        `json:"cert,omitempty"`     // tls
 	Key      string        `json:"key,omitempty"`

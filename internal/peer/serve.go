@@ -25,6 +25,9 @@ func Run(ctx context.Context, role Role, control io.Reader, events io.Writer) er
 	if role.Address == "stdio:" { // they are the connection
 		return Serve(ctx, role, func(Event) {})
 	}
+	if role.Plugin {
+		return servePlugin(ctx)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// Not waited for: nothing ends a read of stdin, and the process ends next.
