@@ -30,14 +30,20 @@ const (
 	Inproc Scheme = "inproc" // inproc://NAME
 )
 
+// The schemes of engines.
+const (
+	Mem Scheme = "mem" // mem://NAME, mem://USER@NAME; what is in it: mem://NAME/KIND/ITEM
+)
+
 // Schemes returns every scheme of a connection.
 func Schemes() []Scheme { return []Scheme{Inproc, SHM, Unix, TCP, TLS, FIFO, Exec, Stdio} }
 
 // Address is a parsed address. Only the fields of its scheme are set.
 type Address struct {
 	Scheme Scheme
-	User   string            // shm, unix: whose name it is; empty for our own
-	Name   string            // shm, unix, inproc
+	User   string            // shm, unix, mem: whose name it is; empty for our own
+	Name   string            // shm, unix, inproc, mem
+	Item   string            // mem: one thing of the engine, "KIND/NAME"; empty for the engine itself
 	Path   string            // shm, unix, fifo: an absolute path instead of a name
 	Host   string            // tcp, tls: "HOST:PORT"
 	Args   []string          // exec: the program and its arguments
@@ -95,6 +101,8 @@ func parse(s string) (Address, error) {
 			return Address{}, errors.New("write inproc://NAME")
 		}
 		return Address{Scheme: Inproc, Name: name}, checkName(name)
+	case Mem:
+		return parseMem(rest)
 	}
 	return Address{}, fmt.Errorf("unknown scheme %q: write one of %s", scheme, examples)
 }
@@ -113,6 +121,11 @@ func parseNamed(scheme Scheme, rest string) (Address, error) {
 	if strings.HasPrefix(body, "/") {
 		return Address{Scheme: scheme, Path: filepath.Clean(body)}, nil
 	}
+	return parseOwned(scheme, body)
+}
+
+// parseOwned reads NAME or USER@NAME.
+func parseOwned(scheme Scheme, body string) (Address, error) {
 	a := Address{Scheme: scheme, Name: body}
 	if user, name, ok := strings.Cut(body, "@"); ok {
 		if user == "" || strings.ContainsAny(user, "/ ") {
@@ -121,6 +134,25 @@ func parseNamed(scheme Scheme, rest string) (Address, error) {
 		a.User, a.Name = user, name
 	}
 	return a, checkName(a.Name)
+}
+
+// parseMem reads an engine's name and, after a slash, what of it is meant.
+func parseMem(rest string) (Address, error) {
+	body, ok := strings.CutPrefix(rest, "//")
+	if !ok {
+		return Address{}, errors.New("write mem://NAME")
+	}
+	engine, item, within := strings.Cut(body, "/")
+	a, err := parseOwned(Mem, engine)
+	if err != nil || !within {
+		return a, err
+	}
+	a.Item = item
+	kind, name, ok := strings.Cut(item, "/")
+	if !ok {
+		return a, fmt.Errorf("%q is nothing of an engine: write mem://NAME, or mem://NAME/topic/ITEM", item)
+	}
+	return a, errors.Join(checkName(kind), checkName(name))
 }
 
 func checkName(name string) error { return rundir.CheckName(name) }
@@ -201,13 +233,16 @@ func (a Address) String() string {
 		return "exec:" + joinWords(args)
 	case TCP, TLS:
 		return string(a.Scheme) + "://" + a.Host + a.query()
-	case SHM, Unix, FIFO, Inproc: // below
+	case SHM, Unix, FIFO, Inproc, Mem: // below
 	}
 	body := a.Path
 	if body == "" {
 		body = a.Name
 		if a.User != "" {
 			body = a.User + "@" + a.Name
+		}
+		if a.Item != "" {
+			body += "/" + a.Item
 		}
 	}
 	return string(a.Scheme) + "://" + body

@@ -33,6 +33,8 @@ func TestParse(t *testing.T) {
 		"exec:prog?parley=true x":   {Scheme: Exec, Args: []string{"prog", "x"}, Query: map[string]string{"parley": "true"}},
 		"stdio:":                    {Scheme: Stdio},
 		"inproc://bus":              {Scheme: Inproc, Name: "bus"},
+		"mem://desk":                {Scheme: Mem, Name: "desk"},
+		"mem://ana@desk/topic/a.b":  {Scheme: Mem, User: "ana", Name: "desk", Item: "topic/a.b"},
 		"exec:\"a\\\"b\" \\$x ''":   {Scheme: Exec, Args: []string{"a\"b", "$x", ""}},
 	} {
 		got, err := Parse(s)
@@ -51,6 +53,10 @@ func TestParseRefuses(t *testing.T) {
 		"shm://":                  "empty",
 		"shm://.hidden":           "starts with",
 		"shm://a/b":               "contains",
+		"mem:desk":                "mem://NAME",
+		"mem://desk/prices":       "nothing of an engine",
+		"mem://desk/topic/":       "empty",
+		"mem://desk/topic/a/b":    "contains",
 		"shm://@x":                "no user name",
 		"unix://a b@x":            "no user name",
 		"unix:///tmp/a\x00b":      "zero byte",

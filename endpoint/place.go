@@ -46,6 +46,10 @@ func (n names) toListen(addr Address) (place, error) {
 	p := place{addr: addr, mode: 0o666}
 	switch addr.Scheme {
 	case TCP, TLS, SHM, Unix, FIFO:
+	case Mem:
+		if addr.Item == "" {
+			return p, fault.New(fault.Invalid, "listen", addr.String(), errors.New("an engine in memory has no listener of its own, only what is in it has"))
+		}
 	default:
 		return p, nil
 	}
@@ -65,9 +69,18 @@ func (n names) toListen(addr Address) (place, error) {
 		p.entry = filepath.Join(d.Path, hostEntry(addr))
 		return p, nil
 	}
-	p.path = filepath.Join(d.Path, addr.Name+socketSuffix)
-	p.entry = filepath.Join(d.Path, addr.Name+entrySuffix)
+	p.path = filepath.Join(d.Path, addr.fileName()+socketSuffix)
+	p.entry = filepath.Join(d.Path, addr.fileName()+entrySuffix)
 	return p, p.checkLength()
+}
+
+// fileName is the name of the address's files in a runtime directory. No
+// name of shm or unix contains '@'.
+func (a Address) fileName() string {
+	if a.Item == "" {
+		return a.Name
+	}
+	return a.Name + "@" + strings.ReplaceAll(a.Item, "/", "@")
 }
 
 // pathEntry is beside the path; but a path that also is a name's has the
@@ -117,7 +130,7 @@ func hostEntry(addr Address) string {
 	return "@" + string(addr.Scheme) + "-" + safe[:min(len(safe), 100)] + entrySuffix
 }
 
-// DialPath returns the socket path behind a shm or unix address, or the stem
+// DialPath returns the socket path behind a shm, unix or mem address, or the stem
 // of a fifo's, having checked that the runtime directory it lies in belongs
 // to whom it should. Where there is no such directory nobody listens:
 // fault.Unavailable.
@@ -144,7 +157,7 @@ func (n names) toDial(addr Address) (string, func() error, error) {
 	switch {
 	case addr.Path != "":
 		return p.path, nil, p.checkLength()
-	case addr.Scheme != SHM && addr.Scheme != Unix:
+	case addr.Scheme != SHM && addr.Scheme != Unix && (addr.Scheme != Mem || addr.Item == ""):
 		return "", nil, fault.New(fault.Invalid, "dial", addr.String(), errors.New("the address has no path"))
 	}
 	d, err := n.dirs.Own()
@@ -158,7 +171,7 @@ func (n names) toDial(addr Address) (string, func() error, error) {
 	if d.Path == "" {
 		return "", nil, fault.Wrap("dial", addr.String(), err)
 	}
-	p.path = filepath.Join(d.Path, addr.Name+socketSuffix)
+	p.path = filepath.Join(d.Path, addr.fileName()+socketSuffix)
 	return p.path, func() error { return err }, p.checkLength()
 }
 

@@ -36,7 +36,7 @@ func (p Policy) String() string {
 // Config is what NewPublisher understands. The zero value works.
 type Config struct {
 	// Ring is the size of the ring in bytes, a power of two from MinRing to
-	// MaxRing. Default DefaultRing. A record may take a quarter of it.
+	// MaxRing. Default DefaultRing. A record may take MaxRecord of it.
 	Ring int
 
 	// Epoch tells this publisher's segment from that of another start. Default
@@ -88,6 +88,11 @@ type SubscribeConfig struct {
 	// Default none: what is published from now on.
 	Last int
 
+	// Match says which records count towards Last, by at most MatchHead of
+	// their first bytes, which are a copy and come from a publisher who need
+	// not be honest. Default: all of them.
+	Match func(head []byte) bool
+
 	// Wait sleeps until the publisher calls Terms.Wake, which may be before
 	// Wait begins; it ends with ctx, and may end early. It must watch the
 	// publisher's life: its error, unless it is ctx's, is what Next returns
@@ -101,6 +106,9 @@ type SubscribeConfig struct {
 	// Spin says how Next waits before it sleeps. Default Auto.
 	Spin Spin
 }
+
+// MatchHead is how many bytes of a record SubscribeConfig.Match is shown.
+const MatchHead = 512
 
 // Spin says whether a side that waits may burn its processor before it sleeps.
 type Spin = wake.Mode

@@ -45,16 +45,38 @@ func (s *Subscriber) joinOnce(reach uint64) (whole bool, err error) {
 	if s.cfg.Last == 0 {
 		return s.joinAfter(last, h)
 	}
-	pos := last
-	for n := 1; n < s.cfg.Last; n++ {
-		before := pos - uint64(h.back)
-		if h.back < headerSize || h.back&7 != 0 || ahead(before, start) < 0 || last-before > s.ring || s.w.intent.Load()-before > reach {
+	pos, seq := last, h.seq // of the oldest that counts
+	at, n := last, 0
+	for {
+		if s.counts(at, h) {
+			pos, seq, n = at, h.seq, n+1
+		}
+		before := at - uint64(h.back)
+		if n >= s.cfg.Last || h.back < headerSize || h.back&7 != 0 || ahead(before, start) < 0 || last-before > s.ring || s.w.intent.Load()-before > reach {
 			break
 		}
-		pos, h = before, s.peek(before)
+		at, h = before, s.peek(before)
 	}
-	s.pos, s.seq = pos, h.seq
-	return s.settled(pos), nil
+	switch {
+	case !s.settled(at): // what was read of it may mean nothing
+		return false, nil
+	case n == 0:
+		return s.joinAfter(last, s.peek(last))
+	}
+	s.pos, s.seq = pos, seq
+	return true, nil
+}
+
+// counts says whether the record at pos is one of those wanted. It may be
+// overwritten meanwhile, which its caller finds out in the end.
+func (s *Subscriber) counts(pos uint64, h header) bool {
+	if s.cfg.Match == nil {
+		return true
+	}
+	n := min(uint64(h.length), MatchHead, s.ring-headerSize)
+	from := pos&(s.ring-1) + headerSize
+	s.head = append(s.head[:0], s.data[from:from+n]...)
+	return s.cfg.Match(s.head)
 }
 
 // joinAfter begins after the record at last.

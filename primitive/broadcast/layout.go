@@ -84,8 +84,13 @@ const (
 //	    24  bytes
 const headerSize = 24
 
-// MaxRecord is the largest record of a ring of that size: a quarter of it.
-func MaxRecord(ring int) int { return ring / 4 }
+// recordSlack is what a record may have beyond a quarter of the ring, so that
+// a program's own few bytes about a payload do not double the ring.
+const recordSlack = 1 << 10
+
+// MaxRecord is the largest record of a ring of that size: a quarter of it and
+// 1 KiB.
+func MaxRecord(ring int) int { return ring/4 + recordSlack }
 
 // recordSize is what n bytes take in the ring.
 func recordSize(n int) uint64 { return headerSize + (uint64(n)+7)&^7 }

@@ -35,6 +35,31 @@ func (s *Subscriber) Next(ctx context.Context) (Record, uint64, error) {
 	return s.take()
 }
 
+// NextBatch is Next for many: it waits until there is a record, then returns
+// those that have been copied already, at most len(recs), and how many were
+// lost before the first; none are between them. Their bytes are ours until the
+// next call.
+func (s *Subscriber) NextBatch(ctx context.Context, recs []Record) (n int, lost uint64, err error) {
+	if len(recs) == 0 {
+		return 0, 0, s.usable()
+	}
+	if recs[0], lost, err = s.Next(ctx); err != nil {
+		return 0, 0, err
+	}
+	for n = 1; n < len(recs) && s.off < s.end; n++ {
+		h := headerOf(s.buf[s.off:])
+		if h.seq != s.seq {
+			return n, lost, nil // the next call says what is wrong with it
+		}
+		s.seq++
+		from := s.off + headerSize
+		to := from + int(h.length)
+		s.off += int(recordSize(int(h.length)))
+		recs[n] = Record{Seq: h.seq, Time: h.time, Bytes: s.buf[from:to:to]}
+	}
+	return n, lost, nil
+}
+
 // found is what a look at the ring ended in.
 type found uint8
 

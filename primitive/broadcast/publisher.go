@@ -121,30 +121,62 @@ func (p *Publisher) Publish(ctx context.Context, b []byte) error {
 // each group of up to 64 KiB. It returns how many were published, which is
 // less than all only with an error.
 func (p *Publisher) PublishBatch(ctx context.Context, bs [][]byte) (int, error) {
-	for done := 0; done < len(bs); {
-		n, size := p.group(bs[done:])
-		if err := p.begin(ctx, len(bs[done]), size); err != nil {
+	return p.PublishPairs(ctx, nil, bs)
+}
+
+// PublishPairs is PublishBatch for records that come in two parts each: the
+// i-th is heads[i] with bodies[i] after it. No heads at all are empty ones.
+func (p *Publisher) PublishPairs(ctx context.Context, heads, bodies [][]byte) (int, error) {
+	for done := 0; done < len(bodies); {
+		hs := heads
+		if hs != nil {
+			hs = heads[done:]
+		}
+		n, size := p.group(hs, bodies[done:])
+		if err := p.begin(ctx, pairLen(hs, bodies[done:], 0), size); err != nil {
 			return done, err
 		}
 		p.claim(size)
-		at, newest, now := p.tail, p.tail, p.now()
-		for _, b := range bs[done : done+n] {
-			newest = at
-			copy(p.put(at, len(b), now), b)
-			at += recordSize(len(b))
-		}
-		p.publish(newest, size)
+		p.publish(p.fillGroup(hs, bodies[done:done+n]), size)
 		p.finish()
 		done += n
 	}
-	return len(bs), nil
+	return len(bodies), nil
+}
+
+// fillGroup writes records from tail on and returns where the newest starts.
+func (p *Publisher) fillGroup(heads, bodies [][]byte) (newest uint64) {
+	at, now := p.tail, p.now()
+	newest = at
+	for i, body := range bodies {
+		newest = at
+		if heads == nil {
+			copy(p.put(at, len(body), now), body)
+			at += recordSize(len(body))
+			continue
+		}
+		head := heads[i]
+		n := len(head) + len(body)
+		to := p.put(at, n, now)
+		copy(to, head)
+		copy(to[len(head):], body)
+		at += recordSize(n)
+	}
+	return newest
+}
+
+func pairLen(heads, bodies [][]byte, i int) int {
+	if heads == nil {
+		return len(bodies[i])
+	}
+	return len(heads[i]) + len(bodies[i])
 }
 
 // group is how many records, and bytes, go together: one, or what fits.
-func (p *Publisher) group(bs [][]byte) (n int, size uint64) {
+func (p *Publisher) group(heads, bodies [][]byte) (n int, size uint64) {
 	limit := min(groupSize, p.ring/8)
-	for _, b := range bs {
-		s := recordSize(len(b))
+	for i := range bodies {
+		s := recordSize(pairLen(heads, bodies, i))
 		if n > 0 && size+s > limit {
 			break
 		}
@@ -158,7 +190,7 @@ func (p *Publisher) group(bs [][]byte) (n int, size uint64) {
 func (p *Publisher) begin(ctx context.Context, n int, size uint64) error {
 	if n < 0 || n > MaxRecord(int(p.ring)) {
 		return fault.New(fault.TooLarge, "publish", "", fmt.Errorf("%d bytes, at most %d", n, MaxRecord(int(p.ring)))).
-			WithHint("a record may take a quarter of the ring: make the ring larger")
+			WithHint("a record may take about a quarter of the ring: make the ring larger")
 	}
 	p.mu.Lock()
 	err := p.usable()

@@ -38,6 +38,7 @@ type Subscriber struct {
 
 	buf      []byte // our copy of whole records
 	off, end int    // those of it that are left
+	head     []byte // for Match
 
 	borrowed borrowed
 	fence    atomic.Uint32 // see settled
@@ -109,6 +110,15 @@ func (s *Subscriber) Control() *shm.Segment { return s.control }
 
 // Epoch tells this publisher from others before and after it.
 func (s *Subscriber) Epoch() uint64 { return s.w.epoch.Load() }
+
+// Seq is the sequence number of the next record, unless some are lost.
+func (s *Subscriber) Seq() uint64 { return s.seq }
+
+// Before is how many records the publisher has published before the next one.
+func (s *Subscriber) Before() uint64 { return s.seq - s.w.first.Load() }
+
+// Ready reports whether a record is at hand, so that Next would not wait.
+func (s *Subscriber) Ready() bool { return s.off < s.end || s.w.tail.Load() != s.pos }
 
 // Close says that we have gone, and unmaps everything, or leaves that to the
 // Release of what is borrowed. Records that Next returned stay. It is

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shared
+
+import (
+	"context"
+
+	"github.com/parley-ipc/parley/primitive/broadcast"
+	"github.com/parley-ipc/parley/topic"
+)
+
+// Next implements topic.Subscription.
+func (s *subscription) Next(ctx context.Context) (topic.Item, error) {
+	var one [1]topic.Item
+	_, err := s.NextBatch(ctx, one[:])
+	return one[0], err
+}
+
+// NextBatch implements topic.Subscription.
+func (s *subscription) NextBatch(ctx context.Context, items []topic.Item) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(items) == 0 {
+		return 0, nil
+	}
+	return s.fill(ctx, items)
+}
+
+// fill reads until there is an item, through the ends of publishers.
+func (s *subscription) fill(ctx context.Context, items []topic.Item) (int, error) {
+	for {
+		if err := s.ready(ctx); err != nil {
+			return 0, err
+		}
+		n, err := s.take(ctx, items)
+		if n > 0 {
+			s.received.Add(uint64(n))
+			return n, nil
+		}
+		if err != nil {
+			if err := s.ended(ctx, err); err != nil {
+				return 0, err
+			}
+		}
+	}
+}
+
+// take reads what the ring has, once.
+func (s *subscription) take(ctx context.Context, items []topic.Item) (int, error) {
+	s.merged.Context = ctx
+	if s.picks() {
+		return s.newest(&s.merged, &items[0])
+	}
+	n, lost, err := s.at.NextBatch(&s.merged, s.recs[:min(len(items), len(s.recs))])
+	if err != nil {
+		return 0, err
+	}
+	s.lose(lost)
+	return s.open(s.recs[:n], items)
+}
+
+// picks says whether the newest item is picked out here: where a subject is
+// asked for, the ring's own newest may be of another.
+func (s *subscription) picks() bool { return s.cfg.Policy == topic.Latest && !s.filter.All() }
+
+// open makes items of the records that match.
+func (s *subscription) open(recs []broadcast.Record, items []topic.Item) (n int, err error) {
+	all, epoch := s.filter.All(), s.epoch
+	for i := range recs {
+		r := &recs[i]
+		rec, err := cutRecord(r.Bytes)
+		if err != nil {
+			return n, err
+		}
+		if s.stale(r.Seq) {
+			continue
+		}
+		subject := s.names.get(rec.subject)
+		if !all && !s.filter.Match(subject) {
+			s.filtered.Add(1)
+			continue
+		}
+		it := &items[n]
+		it.Subject, it.Headers, it.Data = subject, topic.ReadHeaders(rec.headers), rec.data
+		it.Seq, it.Epoch, it.Time, it.Lost = r.Seq, epoch, r.Time, 0
+		n++
+	}
+	if n > 0 {
+		items[0].Lost, s.pending = s.pending, 0
+	}
+	return n, nil
+}
+
+// stale says whether an item was read before from the same publisher, whose
+// socket broke meanwhile.
+func (s *subscription) stale(seq uint64) bool {
+	if s.next != 0 && int64(seq-s.next) < 0 {
+		return true
+	}
+	s.next = seq + 1
+	return false
+}
+
+// newest reads to the end of what there is and keeps the last item that
+// matches. A publisher that never rests cannot keep us at it: after about as
+// much as the ring holds, that is it.
+func (s *subscription) newest(ctx context.Context, item *topic.Item) (int, error) {
+	var one [1]topic.Item
+	found := 0
+	for rounds := 0; ; rounds++ {
+		n, lost, err := s.at.NextBatch(ctx, s.recs)
+		if err != nil {
+			if found > 0 { // it will say so again
+				break
+			}
+			return 0, err
+		}
+		s.lose(lost)
+		for i := range s.recs[:n] {
+			got, err := s.open(s.recs[i:i+1], one[:])
+			if err != nil {
+				return 0, err
+			}
+			if got == 0 {
+				continue
+			}
+			if found > 0 { // superseded
+				s.lost.Add(1)
+				one[0].Lost += item.Lost + 1
+			}
+			*item, found = one[0], 1
+		}
+		if !s.at.Ready() || rounds > maxRounds {
+			break
+		}
+		if found > 0 {
+			s.own(item)
+		}
+	}
+	return found, nil
+}
+
+// maxRounds of batchSize records.
+const maxRounds = 1000
+
+// own copies what of the item would be overwritten by the next read.
+func (s *subscription) own(item *topic.Item) {
+	h := item.Headers.Bytes()
+	if len(item.Data) > 0 && len(s.keep) > 0 && &item.Data[0] == &s.keep[0] {
+		return // it is already
+	}
+	s.keep = append(append(s.keep[:0], item.Data...), h...)
+	n := len(item.Data)
+	item.Data, item.Headers = s.keep[:n:n], topic.ReadHeaders(s.keep[n:])
+}
+
+// Borrow implements topic.Subscription.
+func (s *subscription) Borrow(ctx context.Context) (topic.Item, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var one [1]topic.Item
+	if s.picks() {
+		_, err := s.fill(ctx, one[:])
+		if err == nil {
+			s.borrowed, s.lender = true, nil
+		}
+		return one[0], err
+	}
+	for {
+		if err := s.ready(ctx); err != nil {
+			return topic.Item{}, err
+		}
+		n, err := s.view(ctx, one[:])
+		if n > 0 {
+			s.borrowed, s.lender = true, s.at
+			s.received.Add(1)
+			return one[0], nil
+		}
+		if err != nil {
+			if err := s.ended(ctx, err); err != nil {
+				return topic.Item{}, err
+			}
+		}
+	}
+}
+
+// view borrows the next record, and gives it back at once if it is not ours.
+func (s *subscription) view(ctx context.Context, one []topic.Item) (int, error) {
+	s.merged.Context = ctx
+	rec, lost, err := s.at.Borrow(&s.merged)
+	if err != nil {
+		return 0, err
+	}
+	s.lose(lost)
+	n, err := s.open([]broadcast.Record{rec}, one)
+	if n == 0 && !s.at.Release() {
+		return 0, nil // torn: the ring counts it as lost before the next, whatever it seemed to be
+	}
+	return n, err
+}
+
+// Release implements topic.Subscription.
+func (s *subscription) Release() (whole bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.borrowed {
+		return false
+	}
+	s.borrowed = false
+	if s.lender == nil {
+		return true
+	}
+	if whole = s.lender.Release(); !whole { // the ring counts it as lost before the next
+		s.received.Add(^uint64(0))
+	}
+	s.lender = nil
+	return whole
+}
