@@ -40,8 +40,8 @@ var floors = [][]string{
 
 	// Calls, then children that can be called.
 	{"internal/rpcwire"},
-	{"rpc"},
 	{"internal/rpctest"},
+	{"rpc"},
 	{"child"},
 
 	// The contracts of services, then the engines behind them.
