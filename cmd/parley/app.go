@@ -39,7 +39,7 @@ var groups = []struct {
 	{"connect", "Connect:", []verb{demoVerb, listenVerb, dialVerb, sendVerb, receiveVerb, relayVerb, whoamiVerb, peerVerb}},
 	{"call", "Call:", []verb{rpcVerb}},
 	{"queue", "Queue:", nil},
-	{"share", "Share:", nil},
+	{"share", "Share:", []verb{cellVerb}},
 	{"synchronise", "Synchronise:", []verb{runVerb}},
 	{"operate", "Operate:", []verb{lsVerb, policyVerb, caVerb, tokenVerb, setupVerb, doctorVerb, gcVerb, benchVerb, versionVerb}},
 }

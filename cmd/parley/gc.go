@@ -29,7 +29,9 @@ func gcVerb(a *app) *cobra.Command {
 		Use:   "gc",
 		Short: "Remove what listeners that died have left behind",
 		Long: `Shows the entries and sockets whose owner is proven dead: the kernel no longer
-holds its lock, or the files themselves have gone. With --yes it removes them,
+holds its lock, or the files themselves have gone; and memory with a name whose
+maker died before it was done, or from before the machine was started. A cell
+that nobody has open is at rest, and stays. With --yes it removes them,
 taking that lock first, so that a listener that starts at the same moment is
 never disturbed. Nothing is ever judged by its age or by a process id.`,
 		Example: `  parley gc
@@ -40,6 +42,11 @@ never disturbed. Nothing is ever judged by its age or by a process id.`,
 			if err != nil {
 				return err
 			}
+			named, err := collectNamed(cmd.Context(), o, yes)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, named...)
 			if a.json {
 				err = a.printJSON(rows)
 			} else {

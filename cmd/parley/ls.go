@@ -19,11 +19,16 @@ func lsVerb(a *app) *cobra.Command {
 	var wide bool
 	cmd := &cobra.Command{
 		Use:   "ls",
-		Short: "List the endpoints that listen here, and what went through them",
+		Short: "List what has a name here: endpoints and what went through them, cells, segments",
 		Long: `Lists the endpoints of this user: address, state, process, and counters since
 the listener started, up to a second old. "live" means that the kernel holds the
 owner's lock; an entry whose owner has died is "stale" and removed by parley gc,
-or replaced when somebody listens on the name again.`,
+or replaced when somebody listens on the name again.
+
+Then its memory with a name: segments, cells, locks. "live" there means that the
+one owner lives, such as a cell's writer; "open" that somebody has it open;
+"idle" that nobody has, and the value waits; "stale" that its maker died before
+it was done. The process is the one that made it.`,
 		Example: `  parley ls
   sudo parley ls --all --json`,
 		Args: exactArgs(0, "no arguments"),
@@ -36,10 +41,14 @@ or replaced when somebody listens on the name again.`,
 				return err
 			}
 			infos = slices.DeleteFunc(infos, gone)
-			if a.json {
-				return a.printJSON(rowsOf(infos))
+			named, err := listNamed(cmd.Context(), o)
+			if err != nil {
+				return err
 			}
-			return printEndpoints(a.out, infos, wide)
+			if a.json {
+				return a.printJSON(append(rowsOf(infos), namedRows(named)...))
+			}
+			return errors.Join(printEndpoints(a.out, infos, wide), printNamed(a.out, named))
 		},
 	}
 	cmd.Flags().BoolVar(&o.All, "all", false, "every user's, as far as we may look")
@@ -51,19 +60,21 @@ or replaced when somebody listens on the name again.`,
 // row is an endpoint in JSON: what the registry knows, its state in a word,
 // and how many connections are open.
 type row struct {
+	Kind string `json:"kind"` // "endpoint"
 	endpoint.Info
 	State       string `json:"state"`
 	Connections uint64 `json:"connections"`
 	Error       string `json:"error,omitempty"`
 }
 
-func rowsOf(infos []endpoint.Info) []row {
-	rows := make([]row, len(infos))
+func rowsOf(infos []endpoint.Info) []any {
+	rows := make([]any, len(infos))
 	for i, info := range infos {
-		rows[i] = row{Info: info, State: stateOf(info), Connections: openConns(info)}
+		r := row{Kind: "endpoint", Info: info, State: stateOf(info), Connections: openConns(info)}
 		if info.Err != nil {
-			rows[i].Error = info.Err.Error()
+			r.Error = info.Err.Error()
 		}
+		rows[i] = r
 	}
 	return rows
 }

@@ -10,4 +10,7 @@
 // of a Set. Readers need the memory read-only, and so can disturb nobody. A
 // hostile writer can give its readers wrong values, and nothing worse:
 // docs/formats/cell.md has the layout and the argument.
+//
+// New and Open work on any memory; CreateNamed and OpenNamed on a name, where
+// the value outlasts its writer, and readers learn when that has died.
 package cell

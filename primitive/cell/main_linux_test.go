@@ -11,6 +11,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proctest.RunRole(map[string]proctest.Role{"set": setRole, "get": getRole, "watch": watchRole})
-	goleak.VerifyTestMain(m)
+	proctest.RunRole(map[string]proctest.Role{"set": setRole, "get": getRole, "watch": watchRole, "named": namedRole})
+	goleak.VerifyTestMain(proctest.Isolated(m))
 }

@@ -19,7 +19,8 @@ const tries = 64
 // Reader gets the value. It is safe for concurrent use.
 type Reader[T any] struct {
 	memory
-	wakes bool // the writer promises to ring the bell
+	wakes  bool // the writer promises to ring the bell
+	across bool // Watch goes on after the writer has closed the cell: there will be another
 
 	pacerMu sync.Mutex
 	pacer   wake.Pacer // guarded by pacerMu

@@ -50,7 +50,7 @@ func (r *Reader[T]) Watch(ctx context.Context, after uint64) (v T, seq uint64, e
 			return v, seq, nil
 		}
 		outrun := !ok && seq != 0
-		if ended && !outrun {
+		if ended && !outrun && !r.across {
 			return none, seq, io.EOF
 		}
 		c := r.cancel.Load() // before the contexts are asked: their end changes it

@@ -19,7 +19,7 @@ func (n *Named) guarded(f func()) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if !n.faulted(p) {
-				panic(p)
+				panic(p) //nolint:forbidigo // not of our making
 			}
 			err = namedError("use", n.name, n.kind, fault.Protocol, errCut).WithHint("close it, remove the name, and open it anew")
 		}
