@@ -11,10 +11,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/parley-ipc/parley"
+	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/internal/rpctest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	proctest.RunRole(map[string]proctest.Role{"interop": playInterop})
+	goleak.VerifyTestMain(proctest.Isolated(m))
+}
 
 // TestStock: grpc-go over shared memory has the same stories as over a unix
 // socket, every time; so whatever differs elsewhere is that backend's.

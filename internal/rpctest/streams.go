@@ -239,7 +239,7 @@ var streamPlays = []play{
 	{"stream/panic", func(s *scene) {
 		s.duplex = func(stream duplexStream) error {
 			_ = stream.Send(answer("before"))
-			panic("on purpose")
+			panic("on purpose") //nolint:forbidigo // what the scene is about
 		}
 		c := s.start()
 		for range 2 {

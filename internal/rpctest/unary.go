@@ -77,7 +77,7 @@ var unaryPlays = []play{
 			if short(r.GetPayload()) == `"calm"` {
 				return response("calm"), nil
 			}
-			panic("on purpose")
+			panic("on purpose") //nolint:forbidigo // what the scene is about
 		}
 		c := s.start()
 		_, err := c.UnaryCall(s.ctx, request(""))
