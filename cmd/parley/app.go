@@ -38,7 +38,7 @@ var groups = []struct {
 }{
 	{"connect", "Connect:", []verb{demoVerb, listenVerb, dialVerb, sendVerb, receiveVerb, relayVerb, whoamiVerb, peerVerb}},
 	{"call", "Call:", []verb{rpcVerb}},
-	{"queue", "Queue:", nil},
+	{"queue", "Queue:", []verb{mqVerb}},
 	{"share", "Share:", []verb{cellVerb}},
 	{"synchronise", "Synchronise:", []verb{runVerb}},
 	{"operate", "Operate:", []verb{lsVerb, policyVerb, caVerb, tokenVerb, setupVerb, doctorVerb, gcVerb, benchVerb, versionVerb}},

@@ -56,6 +56,7 @@ func setup(env *testscript.Env) error {
 	env.Defer(func() { _ = os.RemoveAll(run) })
 	env.Setenv("PARLEY_RUNTIME_DIR", filepath.Join(run, "run"))
 	env.Setenv("RUN", filepath.Join(run, "run"))
+	env.Setenv("UNIQUE", filepath.Base(run)) // for what all scripts of the machine share
 	env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("UID", strconv.Itoa(os.Geteuid()))
