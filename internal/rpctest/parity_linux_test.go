@@ -16,7 +16,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proctest.RunRole(map[string]proctest.Role{"interop": playInterop})
+	roles := stockPlace.StormRoles()
+	roles["interop"] = playInterop
+	proctest.RunRole(roles)
 	goleak.VerifyTestMain(proctest.Isolated(m))
 }
 

@@ -19,6 +19,10 @@ type inventory struct {
 	goroutines goleak.Option
 }
 
+// Holding notes the descriptors, shared mappings and goroutines that the
+// process holds, and returns what fails the test if it holds more.
+func Holding() (compare func(testing.TB)) { return takeInventory().compare }
+
 func takeInventory() *inventory {
 	return &inventory{held: held(), goroutines: goleak.IgnoreCurrent()}
 }
