@@ -69,6 +69,13 @@ func Wait(word *atomic.Uint32, v uint32, cancel *atomic.Uint32, c uint32, limit 
 	}
 }
 
+// wait sleeps while word is v, until it is woken. rested is false if this
+// system lets nobody wait.
+func wait(word *atomic.Uint32, v uint32) (rested bool) {
+	_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWait, uintptr(v), 0, 0, 0)
+	return errno == 0 || errno == unix.EAGAIN || errno == unix.EINTR
+}
+
 func waitTwo(word *atomic.Uint32, v uint32, cancel *atomic.Uint32, c uint32, limit time.Duration) (bool, unix.Errno) {
 	// The kernel wants addresses as 64 bits on every machine. Neither word
 	// moves: one is mapped, the other on the heap.

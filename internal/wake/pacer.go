@@ -31,6 +31,9 @@ const (
 	longTry     = 10 * time.Millisecond // more than two ticks of the slowest common kernel clock
 	minPatience = 16                    // short tries in vain, at maxPenalty, before a long one
 	maxPatience = 4096
+
+	brief   = 500 * time.Microsecond // a sleep this short may well have been had for less
+	warmest = 4                      // so many of them in a row
 )
 
 // Pacer is the memory of one waiting side: it spins as long as spinning ends
@@ -51,6 +54,7 @@ type Pacer struct {
 	skip     int // waits of it that are left
 	vain     int // tries in vain at maxPenalty since the last long one
 	patience int // how many of them until the next
+	warm     int // brief sleeps in a row, at most warmest
 }
 
 // NewPacer returns a Pacer for one side of one connection.
@@ -97,8 +101,17 @@ func (p *Pacer) limit() time.Duration {
 	return longTry
 }
 
+// Brief says that sleeps have lately been so short that the next is worth a
+// thread of its own, which a sleep in the poller is not.
+func (p *Pacer) Brief() bool { return p.warm >= warmest }
+
 // Slept tells how long the sleep was that followed.
 func (p *Pacer) Slept(d time.Duration) {
+	if d < brief {
+		p.warm = min(p.warm+1, warmest)
+	} else {
+		p.warm = 0
+	}
 	p.skip--
 	if d < budget {
 		p.skip -= remission

@@ -147,3 +147,21 @@ func TestTriesInVainLastLongNowAndThen(t *testing.T) {
 		t.Errorf("Always looks round after %v, want %v", got, roundAlways)
 	}
 }
+
+// A sleep is worth a thread after a few brief ones in a row, and no longer
+// once one was not brief.
+func TestBrief(t *testing.T) {
+	p := NewPacer(Off)
+	for range warmest {
+		if p.Brief() {
+			t.Error("before it is known")
+		}
+		p.Slept(brief - 1)
+	}
+	if !p.Brief() {
+		t.Error("not after brief sleeps")
+	}
+	if p.Slept(brief); p.Brief() {
+		t.Error("after one that was not")
+	}
+}

@@ -15,7 +15,7 @@ import (
 const Magic = "\x93PARLEY\x1a"
 
 // Version is the version of the handshake, the segments and the messages.
-const Version = 1
+const Version = 2
 
 // A hello is what each side says first, with its segment attached:
 //

@@ -12,10 +12,10 @@ import (
 	"github.com/parley-ipc/parley/fault"
 )
 
-// The bytes of version 1 never change: docs/formats/shm.md shows these.
+// The bytes of version 2 never change: docs/formats/shm.md shows these.
 func TestHelloBytes(t *testing.T) {
-	got := hello{version: 1, status: statusSocket, ring: 0x40000, start: 0x0102030405060708}.append(nil)
-	want := "935041524c45591a" + "0100" + "0100" + "00000400" + "0807060504030201" + "0000000000000000"
+	got := hello{version: 2, status: statusSocket, ring: 0x40000, start: 0x0102030405060708}.append(nil)
+	want := "935041524c45591a" + "0200" + "0100" + "00000400" + "0807060504030201" + "0000000000000000"
 	if hex.EncodeToString(got) != want {
 		t.Errorf("hello is %x, want %s", got, want)
 	}
@@ -28,6 +28,7 @@ func TestSegmentLayout(t *testing.T) {
 	for name, at := range map[string][2]int{
 		"tail": {offTail, 0}, "files": {offFiles, 8}, "head": {offHead, 128}, "taken": {offTaken, 136},
 		"rsleep": {offRSleep, 256}, "wsleep": {offWSleep, 260}, "want": {offWant, 264}, "state": {offState, 268},
+		"rknock": {offRKnock, 272}, "wknock": {offWKnock, 276},
 	} {
 		if at[0] != at[1] {
 			t.Errorf("%s lies at %d, docs/formats/shm.md says %d", name, at[0], at[1])
@@ -54,7 +55,7 @@ func TestHelloRefused(t *testing.T) {
 		if !errors.Is(err, fault.Protocol) {
 			t.Errorf("%s: %v, want a protocol error", name, err)
 		}
-		if name == "version" && !(strings.Contains(err.Error(), "version 9") && strings.Contains(err.Error(), "speak 1")) {
+		if name == "version" && !(strings.Contains(err.Error(), "version 9") && strings.Contains(err.Error(), "speak 2")) {
 			t.Errorf("%q does not name both versions", err)
 		}
 	}

@@ -19,15 +19,18 @@ import (
 //	     8  files   u64  groups of files announced on the socket so far
 //	   128  head    u64  position after the last byte read from the peer's ring
 //	   136  taken   u64  groups of files taken from the peer so far
-//	   256  rsleep  u32  odd: our reader sleeps; each sleep has its own number
-//	   260  wsleep  u32  odd: our writer sleeps
+//	   256  rsleep  u32  bit 0: our reader sleeps; bit 1: on your knock, not
+//	                     on the socket; each sleep has its own number above
+//	   260  wsleep  u32  likewise of our writer
 //	   264  want    u32  free bytes for which our writer wants to be woken
 //	   268  state   u32  bit 0: no byte will follow tail; bit 1: closed
+//	   272  rknock  u32  how often we woke a reader that sleeps on this word
+//	   276  wknock  u32  likewise a writer
 //
 // All of it is hostile to whoever reads it: tail and head are checked by
 // package ring, files and taken by those who read them; a false sleep number
 // or want costs its reader one needless byte on the socket per operation, a
-// false state ends only the liar's own connection.
+// false state ends only the liar's own connection, a false knock wakes in vain.
 const (
 	offTail   = 0
 	offFiles  = 8
@@ -37,6 +40,15 @@ const (
 	offWSleep = 260
 	offWant   = 264
 	offState  = 268
+	offRKnock = 272
+	offWKnock = 276
+)
+
+// Bits of a sleep word.
+const (
+	sleepAny   = 1 << 0
+	sleepKnock = 1 << 1 // on the peer's knock word, by futex
+	sleepNext  = 1 << 2 // from one sleep to the next
 )
 
 const (
@@ -55,6 +67,7 @@ const (
 type page struct {
 	tail, files, head, taken    *atomic.Uint64
 	rsleep, wsleep, want, state *atomic.Uint32
+	rknock, wknock              *atomic.Uint32
 }
 
 func pageOf(b []byte) page {
@@ -63,6 +76,7 @@ func pageOf(b []byte) page {
 		head: kernel.Uint64(b, offHead), taken: kernel.Uint64(b, offTaken),
 		rsleep: kernel.Uint32(b, offRSleep), wsleep: kernel.Uint32(b, offWSleep),
 		want: kernel.Uint32(b, offWant), state: kernel.Uint32(b, offState),
+		rknock: kernel.Uint32(b, offRKnock), wknock: kernel.Uint32(b, offWKnock),
 	}
 }
 

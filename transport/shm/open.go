@@ -132,7 +132,10 @@ func newStream(sock *net.UnixConn, addr string, r *rings, opts Options, logger *
 	s.halves.Store(2)
 	s.rd.ring, s.rd.side, s.rd.sleep, s.rd.moved = r.reader, reading, s.ours.rsleep, s.readMoved
 	s.wr.ring, s.wr.side, s.wr.sleep, s.wr.moved = r.writer, writing, s.ours.wsleep, s.writeMoved
+	s.rd.bed.Word, s.wr.bed.Word = s.theirs.rknock, s.theirs.wknock
+	s.rd.hammer, s.wr.hammer = s.ours.wknock, s.ours.rknock
 	s.rd.overdue, s.wr.overdue = s.readMoved, s.writeOverdue
+	s.rd.wakeUp, s.wr.wakeUp = func() { s.kickSleep(&s.rd.half) }, func() { s.kickSleep(&s.wr.half) }
 	s.rd.pacer, s.wr.pacer = wake.NewPacer(opts.Spin), wake.NewPacer(opts.Spin)
 	return s, nil
 }

@@ -59,7 +59,7 @@ func (s *stream) read(ctx context.Context, p []byte, files *[]*os.File) (int, er
 func (s *stream) release(n int) {
 	r := &s.rd
 	r.ring.Release(n)
-	if sleep := s.theirs.wsleep.Load(); sleep&1 != 0 && sleep != r.woken {
+	if sleep := s.theirs.wsleep.Load(); sleep&sleepAny != 0 && sleep != r.woken {
 		// Not ring.Look alone: a tail that is known without its groups of files
 		// would let the next read pass over them.
 		if _, err := s.lookBytes(); err != nil {

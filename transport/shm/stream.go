@@ -103,8 +103,14 @@ func (s *stream) raise(bits uint32) {
 
 // kick makes whoever waits in or for a half look at the status again.
 func (s *stream) kick(h *half) {
-	s.bell.kick(h.side)
+	s.kickSleep(h)
 	h.mu.kick()
+}
+
+// kickSleep ends h's sleep, wherever it sleeps.
+func (s *stream) kickSleep(h *half) {
+	s.bell.kick(h.side)
+	h.bed.Kick()
 }
 
 // expire is the deadlines' news.
@@ -191,6 +197,8 @@ func (s *stream) close() error {
 	s.closeOnce.Do(func() {
 		s.status.Or(isClosing) // isClosed would let go of the memory
 		s.ours.state.Or(stateEnded | stateClosed)
+		s.knockUp(s.ours.rknock, s.theirs.rsleep.Load())
+		s.knockUp(s.ours.wknock, s.theirs.wsleep.Load())
 		s.raise(isClosed)
 		s.closeErr = s.bell.close()
 		s.rd.deadline.stop()

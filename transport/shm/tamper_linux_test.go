@@ -117,7 +117,7 @@ func TestTamperedSleep(t *testing.T) {
 	c, r, _ := tampered(t, Options{RingSize: MinRingSize}, io.Discard)
 	p := pageOf(r.ownMap.Head)
 	for i := range uint32(2000) {
-		p.rsleep.Store(2*i + 1)
+		p.rsleep.Store(2*i + 1) // now on the socket, now on our knock
 		p.wsleep.Store(2*i + 1)
 		p.want.Store(^uint32(0))
 		if _, err := c.Write([]byte("12345678")); err != nil {

@@ -83,7 +83,7 @@ func (s *stream) publish(n int) error {
 	handOver()
 	w.ring.Publish(n)
 	sleep := s.theirs.rsleep.Load()
-	if sleep&1 == 0 {
+	if sleep&sleepAny == 0 {
 		return nil
 	}
 	if sleep != w.woken {
