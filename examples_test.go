@@ -34,6 +34,9 @@ func TestExamples(t *testing.T) {
 	for _, source := range sources {
 		name := filepath.Base(filepath.Dir(source))
 		t.Run(name, func(t *testing.T) {
+			if name == "node" {
+				needNode(t)
+			}
 			want := printed(t, source)
 			cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name))
 			cmd.Env = append(os.Environ(), "PARLEY_RUNTIME_DIR="+shortDir(t))
@@ -47,6 +50,18 @@ func TestExamples(t *testing.T) {
 				t.Errorf("printed:\n%s\nits doc comment says:\n%s", got, want)
 			}
 		})
+	}
+}
+
+// needNode skips where there is no Node.js with the example's packages, which
+// .ci/run installs.
+func needNode(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("needs Node.js: ", err)
+	}
+	if _, err := os.Stat("examples/node/node_modules/@grpc/grpc-js/package.json"); err != nil {
+		t.Skip("needs `npm ci` in examples/node: ", err)
 	}
 }
 

@@ -69,7 +69,7 @@ func (f file) constraint() constraint.Expr {
 }
 
 // skipped are directories whose content is not the module's source.
-var skipped = []string{".git", "bin", "dist"}
+var skipped = []string{".git", "bin", "dist", "node_modules"}
 
 // load reads the tree that begins at root.
 func load(t *testing.T, root, module string) *tree {
