@@ -11,14 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/primitive/process"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sleeper starts a child that lives until it is killed or the test ends.
 func sleeper(t *testing.T) *exec.Cmd {

@@ -46,3 +46,27 @@ func (p *Process) Signal(syscall.Signal) error { return unsupported(0) }
 
 // Close does nothing.
 func (p *Process) Close() error { return nil }
+
+// Info answers fault.Unsupported.
+func (p *Process) Info() (Info, error) { return Info{}, unsupported(0) }
+
+// Exit answers fault.Unsupported.
+func (p *Process) Exit() (Exit, error) { return Exit{}, unsupported(0) }
+
+// SignalValue answers fault.Unsupported.
+func (p *Process) SignalValue(syscall.Signal, int) error { return unsupported(0) }
+
+// BlockSignals answers fault.Unsupported.
+func BlockSignals(...syscall.Signal) error { return unsupported(0) }
+
+// Receiver needs Linux; elsewhere none can be made.
+type Receiver struct{ _ int }
+
+// Receive answers fault.Unsupported.
+func Receive(...syscall.Signal) (*Receiver, error) { return nil, unsupported(0) }
+
+// Next answers fault.Unsupported.
+func (r *Receiver) Next(context.Context) (Received, error) { return Received{}, unsupported(0) }
+
+// Close does nothing.
+func (r *Receiver) Close() error { return nil }
