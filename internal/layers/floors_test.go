@@ -35,7 +35,7 @@ var floors = [][]string{
 	{"internal/stock"},
 	{"transport/transporttest"},
 	{"transport/*"},
-	{"message"},
+	{"message", "notify"},
 	{"."},
 
 	// Calls, then children that can be called.
