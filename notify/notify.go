@@ -35,8 +35,8 @@ const (
 	answerBroken = 'B'
 )
 
-// addressOf is where the waiter of a name listens: NAME, or USER@NAME.
-func addressOf(name string) (endpoint.Address, error) {
+// Address is where the waiter of a name listens: NAME, or USER@NAME.
+func Address(name string) (endpoint.Address, error) {
 	user, plain, ok := strings.Cut(name, "@")
 	if !ok {
 		user, plain = "", name
@@ -62,7 +62,7 @@ func Post(ctx context.Context, name string, payload []byte) error {
 	if len(payload) > MaxPayload {
 		return fault.New(fault.TooLarge, "notify", name, fmt.Errorf("a payload of %d bytes, and the limit is %d", len(payload), MaxPayload))
 	}
-	addr, err := addressOf(name)
+	addr, err := Address(name)
 	if err != nil {
 		return err
 	}

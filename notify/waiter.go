@@ -58,7 +58,7 @@ const (
 // Wait claims name for this process, and notifications that come from then on
 // are kept for Next. Somebody alive who waits there already is fault.InUse.
 func Wait(ctx context.Context, name string, cfg Config) (*Waiter, error) {
-	addr, err := addressOf(name)
+	addr, err := Address(name)
 	if err != nil {
 		return nil, err
 	}

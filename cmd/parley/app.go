@@ -38,9 +38,18 @@ var groups = []struct {
 }{
 	{"connect", "Connect:", []verb{demoVerb, listenVerb, dialVerb, sendVerb, receiveVerb, relayVerb, whoamiVerb, peerVerb}},
 	{"call", "Call:", []verb{rpcVerb}},
-	{"queue", "Queue:", []verb{mqVerb}},
-	{"share", "Share:", []verb{cellVerb}},
-	{"synchronise", "Synchronise:", []verb{runVerb}},
+	{"queue", "Queue:", []verb{
+		mqVerb,
+	}},
+	{"share", "Share:", []verb{
+		cellVerb,
+	}},
+	{"synchronise", "Synchronise:", []verb{
+		runVerb,
+		signalVerb,
+		watchVerb,
+		notifyVerb,
+	}},
 	{"operate", "Operate:", []verb{lsVerb, policyVerb, caVerb, tokenVerb, setupVerb, doctorVerb, gcVerb, benchVerb, versionVerb}},
 }
 

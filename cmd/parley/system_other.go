@@ -5,8 +5,12 @@
 package main
 
 import (
+	"errors"
 	"io/fs"
 	"os"
+	"syscall"
+
+	"github.com/parley-ipc/parley/fault"
 )
 
 func ownerOf(fs.FileInfo) (uid uint32, known bool) { return 0, false }
@@ -15,3 +19,8 @@ func ownerOf(fs.FileInfo) (uid uint32, known bool) { return 0, false }
 func hangups() (c <-chan os.Signal, stop func()) { return nil, func() {} }
 
 func signalOf(*os.ProcessState) int { return 0 }
+
+// parseSignal knows no signals here.
+func parseSignal(string) (syscall.Signal, error) {
+	return 0, fault.New(fault.Unsupported, "read signal", "", errors.New("there are no signals on this system"))
+}

@@ -5,10 +5,15 @@
 package main
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 func ownerOf(st fs.FileInfo) (uid uint32, known bool) {
@@ -33,3 +38,32 @@ func signalOf(exit *os.ProcessState) int {
 	}
 	return 0
 }
+
+// parseSignal reads a signal: TERM, SIGTERM, 15, RTMIN+2 or RTMAX-1.
+func parseSignal(s string) (syscall.Signal, error) {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 && n <= sigRTMax {
+		return syscall.Signal(n), nil
+	}
+	name := strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	if sig := unix.SignalNum("SIG" + name); sig != 0 {
+		return sig, nil
+	}
+	for base, from := range map[string]int{"RTMIN": sigRTMin, "RTMAX": sigRTMax} {
+		rest, ok := strings.CutPrefix(name, base)
+		if !ok {
+			continue
+		}
+		offset, err := strconv.Atoi(rest)
+		if n := from + offset; (err == nil || rest == "") && n >= sigRTMin && n <= sigRTMax {
+			return syscall.Signal(n), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no signal: write a name such as TERM, USR1 or RTMIN+2, or a number from 1 to %d", s, sigRTMax)
+}
+
+// The real-time signals, as C programs see them: the C library keeps the first
+// two for itself.
+const (
+	sigRTMin = 34
+	sigRTMax = 64
+)

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/parley-ipc/parley/child"
 	"github.com/parley-ipc/parley/internal/peer"
+	"github.com/parley-ipc/parley/primitive/process"
 )
 
 // restart: a plugin fails in mid-conversation, and its host talks with the
@@ -66,4 +68,31 @@ func greeted(ctx context.Context, c *child.Child, old *child.Process) (*child.Pr
 		err = fmt.Errorf("pid %d was started, and pid %d answers", p.PID(), pid)
 	}
 	return p, err
+}
+
+// signalled: a plugin receives a signal with a value, and knows from whom.
+func signalled(ctx context.Context, stage *peer.Stage) (f finding, err error) {
+	cfg, err := stage.Plugin()
+	if err != nil {
+		return f, err
+	}
+	c, err := child.Start(ctx, cfg)
+	if err != nil {
+		return f, err
+	}
+	defer func() { err = errors.Join(err, c.Stop(context.WithoutCancel(ctx))) }()
+	const value = 42
+	p, err := process.Open(c.Process().PID())
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = p.Close() }()
+	got, err := peer.AskSignal(c.Process().Conn(), func() error { return p.SignalValue(peer.PluginSignal, value) })
+	if err != nil {
+		return f, err
+	}
+	if want := (process.Received{Signal: int(peer.PluginSignal), PID: os.Getpid(), UID: uint32(os.Getuid()), Value: value, Queued: true}); got != want {
+		return f, fmt.Errorf("the plugin received %+v, not %+v", got, want)
+	}
+	return finding{fmt.Sprintf("signal %d came with value %d from pid %d, uid %d", got.Signal, got.Value, got.PID, got.UID), map[string]any{"received": got}}, nil
 }

@@ -37,6 +37,7 @@ func sections() []section {
 			name:   "synchronise",
 			tables: shownTables,
 			rows: []mechanism{
+				shown("signal with a value", signalled),
 				shown("supervised restart", restart),
 			},
 		},

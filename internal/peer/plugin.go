@@ -5,21 +5,29 @@ package peer
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/parley-ipc/parley/child"
+	pidfd "github.com/parley-ipc/parley/primitive/process"
 )
 
-// The words that a plugin knows: it answers the first with its pid, and dies
-// of the second.
+// The words that a plugin knows: it answers the first with its pid, dies of the
+// second, and answers the third with the next signal that comes.
 const (
-	wordPID = "pid"
-	wordDie = "die"
+	wordPID    = "pid"
+	wordDie    = "die"
+	wordSignal = "signal"
 )
+
+// PluginSignal is the signal that a plugin receives with its sender and value:
+// a real-time one.
+const PluginSignal = syscall.Signal(40)
 
 // pluginDeath is the exit status of a plugin that was told to die.
 const pluginDeath = 3
@@ -34,6 +42,14 @@ func (s *Stage) Plugin() (child.Config, error) {
 }
 
 func servePlugin(ctx context.Context) error {
+	if err := pidfd.BlockSignals(PluginSignal); err != nil {
+		return err
+	}
+	signals, err := pidfd.Receive(PluginSignal)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = signals.Close() }()
 	conn, _, err := child.Connect(ctx, child.ListenConfig{})
 	if err != nil {
 		return err
@@ -47,6 +63,14 @@ func servePlugin(ctx context.Context) error {
 			}
 		case wordDie:
 			os.Exit(pluginDeath)
+		case wordSignal:
+			got, err := signals.Next(ctx)
+			if err == nil {
+				err = json.NewEncoder(conn).Encode(got)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -68,4 +92,21 @@ func AskPID(conn io.ReadWriter) (int, error) {
 func TellDie(conn io.Writer) error {
 	_, err := fmt.Fprintln(conn, wordDie)
 	return err
+}
+
+// AskSignal makes a plugin wait for a signal, has send send it, and returns what
+// the plugin received.
+func AskSignal(conn io.ReadWriter, send func() error) (pidfd.Received, error) {
+	var got pidfd.Received
+	if _, err := fmt.Fprintln(conn, wordSignal); err != nil {
+		return got, err
+	}
+	if err := send(); err != nil {
+		return got, err
+	}
+	line, err := bufio.NewReader(conn).ReadBytes('\n')
+	if err != nil {
+		return got, err
+	}
+	return got, json.Unmarshal(line, &got)
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/parley-ipc/parley/primitive/process"
 )
 
-
 // sleeper starts a child that lives until it is killed or the test ends.
 func sleeper(t *testing.T) *exec.Cmd {
 	t.Helper()
