@@ -21,3 +21,8 @@ func Wait(*atomic.Uint32, uint32, *atomic.Uint32, uint32, time.Duration) (oversl
 }
 
 func wait(*atomic.Uint32, uint32) (rested bool) { return false }
+
+// WaitAny cannot wait on this system: rested is false.
+func WaitAny([]Word, *atomic.Uint32, uint32, time.Duration) (overslept, rested bool) {
+	return false, false
+}

@@ -61,6 +61,10 @@ func Wait(word *atomic.Uint32, v uint32, cancel *atomic.Uint32, c uint32, limit 
 		}
 		overslept, err = waitOne(word, v, min(limit, slice))
 	}
+	return rest(overslept, err)
+}
+
+func rest(overslept bool, err unix.Errno) (bool, bool) {
 	switch err {
 	case unix.Errno(0), unix.EAGAIN, unix.EINTR, unix.ETIMEDOUT:
 		return overslept, true
@@ -83,13 +87,18 @@ func waitTwo(word *atomic.Uint32, v uint32, cancel *atomic.Uint32, c uint32, lim
 		{val: uint64(v), uaddr: uint64(uintptr(unsafe.Pointer(word))), flags: futex2Size32},
 		{val: uint64(c), uaddr: uint64(uintptr(unsafe.Pointer(cancel))), flags: futex2Size32 | futex2Private},
 	}
+	overslept, errno := waitMany(ws[:], limit)
+	runtime.KeepAlive(cancel)
+	return overslept, errno
+}
+
+func waitMany(ws []waitv, limit time.Duration) (bool, unix.Errno) {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // it has no way to fail
 	end := time.Duration(now.Nano()) + limit
 	until := timespec64{int64(end / time.Second), int64(end % time.Second)}
-	_, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, uintptr(unsafe.Pointer(&ws)), uintptr(len(ws)), 0,
+	_, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, uintptr(unsafe.Pointer(&ws[0])), uintptr(len(ws)), 0,
 		uintptr(unsafe.Pointer(&until)), unix.CLOCK_MONOTONIC, 0)
-	runtime.KeepAlive(cancel)
 	return errno == unix.ETIMEDOUT, errno
 }
 

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package procsync
+
+import (
+	"context"
+	"os"
+
+	"github.com/parley-ipc/parley/fault"
+)
+
+// Mutex is a handle on a lock that one handle holds at a time. Its methods may
+// be called from any goroutines at once, but none while Close runs.
+type Mutex struct {
+	*handle
+	tok uint64 // of the acquisition that holds; guarded by the lock itself
+}
+
+// AttachMutex makes a handle on the mutex that Format made in mem. mem must
+// stay mapped until Close. file proves that the handle lives: whoever attaches
+// to the same object passes the same file, be it opened or received; its first
+// bytes are locked, nothing is written to it.
+func AttachMutex(mem []byte, file *os.File, c Config) (*Mutex, error) {
+	h, err := attachBytes(mem, file, KindMutex, c)
+	if err != nil {
+		return nil, err
+	}
+	return &Mutex{handle: h}, nil
+}
+
+// Lock waits until the lock is this handle's. With ErrOwnerDied it is; with
+// ErrNotRecoverable, with ctx's end and with any other error it is not.
+func (m *Mutex) Lock(ctx context.Context) error {
+	if token, ok := m.grab(); ok {
+		m.took(token)
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return m.ended(ctx, "lock")
+	}
+	token, v, err := m.lockWord(ctx, "lock")
+	if err != nil {
+		return err
+	}
+	return m.judge(token, v)
+}
+
+// TryLock takes the lock if that needs no wait, and says whether it did. It
+// may do so and return ErrOwnerDied.
+func (m *Mutex) TryLock() (bool, error) {
+	if token, ok := m.grab(); ok {
+		m.took(token)
+		return true, nil
+	}
+	if err := m.enterHandle("lock"); err != nil {
+		return false, err
+	}
+	defer m.inside.Done()
+	select {
+	case m.lock.first <- struct{}{}:
+		defer func() { <-m.lock.first }()
+	default:
+		return false, nil // another goroutine waits for it
+	}
+	token, v := m.try()
+	if v == busy && m.lookRound(false) {
+		token, v = m.try()
+	}
+	if v == busy {
+		return false, nil
+	}
+	err := m.judge(token, v)
+	return v != refused, err
+}
+
+func (m *Mutex) judge(token uint64, v verdict) error {
+	if v == refused {
+		return m.notRecoverable("lock")
+	}
+	m.took(token)
+	if v == gotSuspect {
+		return m.ownerDied("lock")
+	}
+	return nil
+}
+
+// took notes who holds it since when, for people.
+func (m *Mutex) took(token uint64) {
+	m.tok = token
+	m.slot.token.Store(token)
+	if now := m.clock.time(); m.slot.since.Load() != now {
+		m.slot.since.Store(now)
+	}
+}
+
+// Unlock gives the lock back: any goroutine may. Without MarkConsistent after
+// ErrOwnerDied, nobody gets the lock any more before Reset. A handle that does not
+// hold it gets ErrNotHeld.
+func (m *Mutex) Unlock() error {
+	if _, ok := m.release(); ok {
+		return nil
+	}
+	if err := m.enterHandle("unlock"); err != nil {
+		return err
+	}
+	m.inside.Done()
+	return m.notHeld("unlock")
+}
+
+// Token is the number of the acquisition by which the handle holds the lock:
+// larger than that of every one before. Only the holder may ask.
+func (m *Mutex) Token() uint64 { return m.tok }
+
+// MarkConsistent says that what the lock protects is whole again, after
+// ErrOwnerDied. Only the holder may.
+func (m *Mutex) MarkConsistent() error {
+	for {
+		s := m.state.Load()
+		if s&ownerMask != m.who || s&flagHanded != 0 {
+			return m.notHeld("mark consistent")
+		}
+		if s&flagInconsistent == 0 || m.state.CompareAndSwap(s, s&^flagInconsistent) {
+			return nil
+		}
+	}
+}
+
+// Reset makes a lock usable again that is ErrNotRecoverable, by whoever knows
+// that what it protects is in order. On any other it changes nothing.
+func (m *Mutex) Reset() error {
+	if err := m.enterHandle("reset"); err != nil {
+		return err
+	}
+	defer m.inside.Done()
+	for {
+		s := m.state.Load()
+		if s&flagBroken == 0 {
+			return nil
+		}
+		if m.state.CompareAndSwap(s, s&^(flagBroken|flagInconsistent|ownerMask|flagHanded)+tokenOne) {
+			m.ringAll()
+			return nil
+		}
+	}
+}
+
+// Break takes the lock from its holder. Without force it does so only if the
+// kernel proves that the holder has died, and is fault.InUse otherwise. With
+// force it takes it from the living, who go on believing that they hold it:
+// only a store that checks tokens is safe from them. Either way the next one
+// gets ErrOwnerDied.
+func (m *Mutex) Break(force bool) error {
+	if err := m.enterHandle("break"); err != nil {
+		return err
+	}
+	defer m.inside.Done()
+	m.lookRound(true)
+	owner := m.state.Load() & ownerMask
+	switch {
+	case owner == 0:
+		return nil
+	case !force:
+		return fault.New(fault.InUse, "break", m.name, nil).WithHint("its holder lives; to take it all the same: force")
+	}
+	if m.evict(int(owner)) {
+		m.ringAll()
+	}
+	return nil
+}

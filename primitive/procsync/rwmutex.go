@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package procsync
+
+import (
+	"context"
+	"os"
+)
+
+// RWMutex is a handle on a lock that one writer holds, or any number of
+// readers. A reader's death gives its locks back; a writer's leaves suspect
+// data, of which everybody is told until a writer has repaired it. Its methods
+// may be called from any goroutines at once, but none while Close runs.
+type RWMutex struct {
+	*handle
+	read, write *claim // immutable
+}
+
+// A record is the number of read locks, or recordWrites.
+const recordWrites = 1 << 63
+
+// The flags of the object.
+const (
+	rwSuspect = 1 << iota // a writer died, and none has repaired since
+	rwBroken              // a writer unlocked without repairing
+)
+
+// Amounts of a claim.
+const (
+	wantsRead  = 1
+	wantsWrite = 2
+)
+
+// AttachRWMutex makes a handle on the lock that Format made in mem: see
+// AttachMutex.
+func AttachRWMutex(mem []byte, file *os.File, c Config) (*RWMutex, error) {
+	h, err := attachBytes(mem, file, KindRWMutex, c)
+	if err != nil {
+		return nil, err
+	}
+	return newRWMutex(h), nil
+}
+
+func newRWMutex(h *handle) *RWMutex {
+	m := &RWMutex{handle: h}
+	m.read, m.write = m.claim(wantsRead), m.claim(wantsWrite)
+	return m
+}
+
+func (m *RWMutex) claim(amount uint64) *claim {
+	c := &claim{
+		op: "read-lock", amount: amount, fits: m.fits,
+		next: func(record uint64) uint64 { return record + 1 },
+		// Readers share: only a writer that has waited too long keeps them back.
+		excludes: func(other uint64) bool { return other != wantsRead },
+	}
+	c.refuse = func() error {
+		if m.flags.Load()&rwBroken != 0 {
+			return m.notRecoverable(c.op)
+		}
+		return nil
+	}
+	if amount == wantsWrite {
+		c.op = "lock"
+		c.next = func(uint64) uint64 { return recordWrites }
+		c.excludes = func(uint64) bool { return true }
+	}
+	return c
+}
+
+func (m *RWMutex) fits(_ int, amount uint64) bool {
+	for i := range m.used() {
+		if r := m.records[i].Load(); r >= recordWrites || amount != wantsRead && r != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Lock waits until this handle is the only one, and returns the token of the
+// acquisition. With ErrOwnerDied the lock is held, and a writer died holding
+// it: repair, MarkConsistent, Unlock.
+func (m *RWMutex) Lock(ctx context.Context) (token uint64, err error) {
+	return m.take(ctx, m.write)
+}
+
+// RLock waits until there is no writer, and returns the token of the
+// acquisition. With ErrOwnerDied the lock is held, and what it protects is suspect
+// until a writer has repaired it.
+func (m *RWMutex) RLock(ctx context.Context) (token uint64, err error) {
+	return m.take(ctx, m.read)
+}
+
+func (m *RWMutex) take(ctx context.Context, c *claim) (token uint64, err error) {
+	if token, err = m.acquire(ctx, c); err != nil {
+		return 0, err
+	}
+	return m.judge(c, token)
+}
+
+// TryLock takes the lock for writing if that needs no wait.
+func (m *RWMutex) TryLock() (token uint64, ok bool, err error) { return m.tryTake(m.write) }
+
+// TryRLock takes the lock for reading if that needs no wait.
+func (m *RWMutex) TryRLock() (token uint64, ok bool, err error) { return m.tryTake(m.read) }
+
+func (m *RWMutex) tryTake(c *claim) (token uint64, ok bool, err error) {
+	token, ok, err = m.tryAcquire(c)
+	if !ok || err != nil {
+		return 0, false, err
+	}
+	token, err = m.judge(c, token)
+	return token, true, err
+}
+
+// judge says what a granted lock is worth.
+func (m *RWMutex) judge(c *claim, token uint64) (uint64, error) {
+	if m.flags.Load()&rwSuspect != 0 {
+		return token, m.ownerDied(c.op)
+	}
+	return token, nil
+}
+
+// Unlock gives the write lock back: any goroutine may.
+func (m *RWMutex) Unlock() error { return m.giveBack("unlock", wantsWrite) }
+
+// RUnlock gives one read lock back: any goroutine may.
+func (m *RWMutex) RUnlock() error { return m.giveBack("read-unlock", wantsRead) }
+
+func (m *RWMutex) giveBack(op string, amount uint64) error {
+	if _, err := m.enter(m.ctx, op); err != nil {
+		return err
+	}
+	defer m.leave()
+	mine := &m.records[m.me]
+	has := mine.Load()
+	switch {
+	case amount == wantsWrite && has == recordWrites:
+		if f := m.flags.Load(); f&rwSuspect != 0 {
+			m.flags.Store(f&^rwSuspect | rwBroken)
+			defer m.ringWaiting() // everybody learns of it
+		}
+		mine.Store(0)
+	case amount == wantsRead && has > 0 && has < recordWrites:
+		mine.Store(has - 1)
+	default:
+		return m.notHeld(op)
+	}
+	m.ringNext(m.fits)
+	return nil
+}
+
+// MarkConsistent says that what the lock protects is whole again, after
+// ErrOwnerDied. Only who holds it for writing may.
+func (m *RWMutex) MarkConsistent() error {
+	if _, err := m.enter(m.ctx, "mark consistent"); err != nil {
+		return err
+	}
+	defer m.leave()
+	if m.records[m.me].Load() != recordWrites {
+		return m.notHeld("mark consistent")
+	}
+	m.flags.Store(m.flags.Load() &^ rwSuspect)
+	return nil
+}
+
+// Reset makes a lock usable again that is ErrNotRecoverable, by whoever knows
+// that what it protects is in order. On any other it changes nothing.
+func (m *RWMutex) Reset() error {
+	if _, err := m.enter(m.ctx, "reset"); err != nil {
+		return err
+	}
+	defer m.leave()
+	if m.flags.Load()&rwBroken != 0 {
+		m.flags.Store(0)
+	}
+	return nil
+}
+
+// bequeath notes that a writer has died. Whoever buries it holds its byte, not
+// the monitor: another may set the same flag, and nobody else is in it but the
+// next writer, who cannot be before the record is gone.
+func (h *handle) bequeath(record uint64) {
+	if h.kind != KindRWMutex || record < recordWrites {
+		return
+	}
+	for {
+		f := h.flags.Load()
+		if f&rwBroken != 0 || h.flags.CompareAndSwap(f, f|rwSuspect) {
+			return
+		}
+	}
+}
