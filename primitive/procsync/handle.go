@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/futex"
@@ -26,20 +28,35 @@ type Config struct {
 	// NoSpin makes every wait sleep at once, for programs whose processors
 	// have better things to do.
 	NoSpin bool
+
+	// The rest is for objects with a name, and for whoever makes one.
+
+	// Participants is how many handles there may be at once, at most
+	// MaxParticipants; default DefaultParticipants.
+	Participants int
+
+	// Mode is the mode of the object's file; default 0600, for this user only.
+	// 0660 lets the file's group in, 0666 everybody, where they can come:
+	// below /run/parley. Whoever may use a lock may also keep it.
+	Mode fs.FileMode
+
+	// Patience bounds the wait for somebody who is making or removing the same
+	// name; default shm.DefaultPatience.
+	Patience time.Duration
 }
 
 // handle is one participant: a slot, and the proof that we live. Its methods
 // may be called from any goroutines, but none while Close runs.
 type handle struct {
-	*table         // immutable until Close
-	name   string  // immutable
-	me     int     // immutable
-	who    uint64  // me+1, as the lock word has it; immutable
-	slot   slot    // immutable until Close
-	lives  *lives  // immutable
-	forget func()  // takes us off the robust list
-	done   func()  // gives the memory up; may be nil
-	clock  *coarse // immutable
+	*table              // immutable until Close
+	name   string       // immutable
+	me     int          // immutable
+	who    uint64       // me+1, as the lock word has it; immutable
+	slot   slot         // immutable until Close
+	lives  *lives       // immutable
+	forget func()       // takes us off the robust list
+	done   func() error // gives the memory up; may be nil
+	clock  *coarse      // immutable
 
 	lock     line // who waits for the lock word
 	obj      line // who waits for what the object has to give
@@ -182,7 +199,7 @@ func (h *handle) Close() error {
 	h.slot = h.slotAt(h.me)
 	h.lock.bell, h.obj.bell = h.slot.lock, h.slot.obj
 	if h.done != nil {
-		h.done()
+		err = errors.Join(err, h.done())
 	}
 	return err
 }

@@ -5,8 +5,6 @@ package procsync
 import (
 	"context"
 	"os"
-
-	"github.com/parley-ipc/parley/fault"
 )
 
 // Mutex is a handle on a lock that one handle holds at a time. Its methods may
@@ -142,28 +140,4 @@ func (m *Mutex) Reset() error {
 			return nil
 		}
 	}
-}
-
-// Break takes the lock from its holder. Without force it does so only if the
-// kernel proves that the holder has died, and is fault.InUse otherwise. With
-// force it takes it from the living, who go on believing that they hold it:
-// only a store that checks tokens is safe from them. Either way the next one
-// gets ErrOwnerDied.
-func (m *Mutex) Break(force bool) error {
-	if err := m.enterHandle("break"); err != nil {
-		return err
-	}
-	defer m.inside.Done()
-	m.lookRound(true)
-	owner := m.state.Load() & ownerMask
-	switch {
-	case owner == 0:
-		return nil
-	case !force:
-		return fault.New(fault.InUse, "break", m.name, nil).WithHint("its holder lives; to take it all the same: force")
-	}
-	if m.evict(int(owner)) {
-		m.ringAll()
-	}
-	return nil
 }
