@@ -24,7 +24,9 @@ const (
 // so make one Lock for each region of each *os.File.
 type Lock struct {
 	f             *os.File
-	start, length int64 // a length of 0 reaches to the end, wherever that is
+	start, length int64         // a length of 0 reaches to the end, wherever that is
+	whole         bool          // flock's, not fcntl's
+	turn          chan struct{} // full while a Lock waits
 
 	mu   sync.Mutex // held while talking to the kernel, never while waiting
 	held bool       // guarded by mu
@@ -33,13 +35,22 @@ type Lock struct {
 // New returns the lock on all of f, not yet held. f stays the caller's and
 // must outlive the lock; it must be open for writing to be locked Exclusive,
 // for reading to be locked Shared.
-func New(f *os.File) *Lock { return &Lock{f: f} }
+func New(f *os.File) *Lock { return Region(f, 0, 0) }
+
+// Flock returns the lock of flock(2) on f, not yet held: the one that flock(1)
+// and many programs take. On Linux it and New's do not see each other; f may
+// be open for reading only.
+func Flock(f *os.File) *Lock {
+	l := New(f)
+	l.whole = true
+	return l
+}
 
 // Region returns the lock on length bytes of f from start on, which need not
 // exist. Only Linux locks regions; elsewhere TryLock answers
 // fault.Unsupported.
 func Region(f *os.File, start, length int64) *Lock {
-	return &Lock{f: f, start: start, length: length}
+	return &Lock{f: f, start: start, length: length, turn: make(chan struct{}, 1)}
 }
 
 // TryLock takes the lock or fails at once: with fault.InUse if somebody holds
@@ -71,8 +82,8 @@ func (l *Lock) Unlock() error {
 }
 
 // HeldElsewhere reports, without taking it, whether another open file holds a
-// lock of any mode on the region. The answer may be old when it arrives. f
-// may be open for reading only.
+// lock of any mode on the region. The answer may be old when it arrives. f may
+// be open for reading only. Of a Flock nobody can tell: fault.Unsupported.
 func (l *Lock) HeldElsewhere() (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

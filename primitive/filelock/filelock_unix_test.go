@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proctest.Main(m, map[string]proctest.Role{"hold": hold})
+	proctest.Main(m, roles())
 }
 
 // hold PATH holds the file until it is killed.

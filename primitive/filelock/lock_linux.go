@@ -12,6 +12,9 @@ import (
 )
 
 func (l *Lock) control(mode Mode) error {
+	if l.whole {
+		return l.flock(mode)
+	}
 	kind := int16(unix.F_WRLCK)
 	if mode == Shared {
 		kind = unix.F_RDLCK
@@ -24,11 +27,17 @@ func (l *Lock) control(mode Mode) error {
 }
 
 func (l *Lock) release() error {
+	if l.whole {
+		return fault.Wrap("unlock", l.f.Name(), l.callFlock(unix.LOCK_UN))
+	}
 	_, err := l.fcntl(unix.F_OFD_SETLK, unix.F_UNLCK)
 	return fault.Wrap("unlock", l.f.Name(), err)
 }
 
 func (l *Lock) query() (bool, error) {
+	if l.whole {
+		return false, fault.New(fault.Unsupported, "test lock", l.f.Name(), errors.New("flock cannot be tested without taking it"))
+	}
 	found, err := l.fcntl(unix.F_OFD_GETLK, unix.F_WRLCK)
 	return found != unix.F_UNLCK, fault.Wrap("test lock", l.f.Name(), err)
 }
@@ -45,4 +54,28 @@ func (l *Lock) fcntl(cmd int, kind int16) (int16, error) {
 		return 0, os.ErrClosed // the only way that Control fails
 	}
 	return fl.Type, ferr
+}
+
+func (l *Lock) flock(mode Mode) error {
+	how := unix.LOCK_EX
+	if mode == Shared {
+		how = unix.LOCK_SH
+	}
+	err := l.callFlock(how | unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fault.New(fault.InUse, "lock", l.f.Name(), nil)
+	}
+	return fault.Wrap("lock", l.f.Name(), err)
+}
+
+func (l *Lock) callFlock(how int) error {
+	raw, err := l.f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var ferr error
+	if err := raw.Control(func(fd uintptr) { ferr = unix.Flock(int(fd), how) }); err != nil {
+		return os.ErrClosed // the only way that Control fails
+	}
+	return ferr
 }
