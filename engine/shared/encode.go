@@ -30,16 +30,25 @@ func (e *encoder) encode(ms []topic.Message, maxData int) (n, size int, err erro
 	}
 	e.heads, e.bodies = e.heads[:len(ms)], e.bodies[:len(ms)]
 	e.arena = e.arena[:0]
-	for i := range ms {
+	heads, bodies := e.heads, e.bodies[:len(ms)]
+	head, subject := e.head, e.subject
+	for i := range heads {
 		m := &ms[i]
-		if e.heads[i], err = e.headOf(m.Subject, m.Headers); err != nil {
-			return i, size, err
+		length := len(m.Data)
+		if extra := len(m.Headers.Bytes()); extra > 0 || head == nil || m.Subject != subject {
+			h, err := e.headOf(m.Subject, m.Headers)
+			if err != nil {
+				return i, size, err
+			}
+			heads[i] = h
+			head, subject, length = e.head, e.subject, length+extra
+		} else {
+			heads[i] = head
 		}
-		length := len(m.Data) + len(m.Headers.Bytes())
 		if length > maxData {
 			return i, size, tooLarge(length, maxData)
 		}
-		e.bodies[i] = m.Data
+		bodies[i] = m.Data
 		size += length
 	}
 	return len(ms), size, nil

@@ -51,44 +51,80 @@ func (s *subscription) take(ctx context.Context, items []topic.Item) (int, error
 	if s.picks() {
 		return s.newest(&s.merged, &items[0])
 	}
-	n, lost, err := s.at.NextBatch(&s.merged, s.recs[:min(len(items), len(s.recs))])
+	run, lost, err := s.at.NextRun(&s.merged)
 	if err != nil {
 		return 0, err
 	}
 	s.lose(lost)
-	return s.open(s.recs[:n], items)
+	n, err := s.open(&run, items)
+	s.at.Unread(run)
+	return n, err
 }
 
 // picks says whether the newest item is picked out here: where a subject is
 // asked for, the ring's own newest may be of another.
 func (s *subscription) picks() bool { return s.cfg.Policy == topic.Latest && !s.filter.All() }
 
-// open makes items of the records that match.
-func (s *subscription) open(recs []broadcast.Record, items []topic.Item) (n int, err error) {
-	all, epoch := s.filter.All(), s.epoch
-	for i := range recs {
-		r := &recs[i]
-		rec, err := cutRecord(r.Bytes)
-		if err != nil {
-			return n, err
-		}
-		if s.stale(r.Seq) {
-			continue
-		}
-		subject := s.names.get(rec.subject)
-		if !all && !s.filter.Match(subject) {
-			s.filtered.Add(1)
-			continue
-		}
+// open makes items of the records that match, as many as there is room for.
+// It is where a fast subscriber spends its time.
+func (s *subscription) open(run *broadcast.Run, items []topic.Item) (n int, err error) {
+	left := *run
+	for !left.Empty() && n < len(items) {
+		length, seq, time := left.Head()
+		b := left.Body(length)
+		left.Skip(length)
 		it := &items[n]
-		it.Subject, it.Headers, it.Data = subject, topic.ReadHeaders(rec.headers), rec.data
-		it.Seq, it.Epoch, it.Time, it.Lost = r.Seq, epoch, r.Time, 0
+		if known := s.seen.head; len(known) > 0 && len(b) >= len(known) && string(b[:len(known)]) == known {
+			it.Subject, it.Headers, it.Data = s.seen.subject, topic.Headers{}, b[len(known):]
+		} else if err = s.split(b, it); err != nil {
+			break
+		}
+		if s.stale(seq) || !s.wanted() {
+			continue
+		}
+		it.Seq, it.Epoch, it.Time, it.Lost = seq, s.epoch, time, 0
 		n++
 	}
+	*run = left
 	if n > 0 {
 		items[0].Lost, s.pending = s.pending, 0
 	}
-	return n, nil
+	return n, err
+}
+
+// seen is the subject of the newest item, so that a run of the same costs
+// nothing to recognize.
+type seen struct {
+	head    string // all of a record but the data, if it had no headers
+	subject string
+	match   bool
+}
+
+// split takes a record apart whose subject is another than that of the one
+// before.
+func (s *subscription) split(b []byte, it *topic.Item) error {
+	rec, err := cutRecord(b)
+	if err != nil {
+		return err
+	}
+	subject := s.names.get(rec.subject)
+	if subject != s.seen.subject || s.seen.head == "" {
+		s.seen = seen{subject: subject, match: s.filter.Match(subject)}
+	}
+	if len(rec.headers) == 0 {
+		s.seen.head = string(b[:len(b)-len(rec.data)])
+	}
+	it.Subject, it.Headers, it.Data = subject, topic.ReadHeaders(rec.headers), rec.data
+	return nil
+}
+
+// wanted says whether the filter has the subject seen last, and counts what
+// it has not.
+func (s *subscription) wanted() bool {
+	if !s.seen.match {
+		s.filtered.Add(1)
+	}
+	return s.seen.match
 }
 
 // stale says whether an item was read before from the same publisher, whose
@@ -108,7 +144,7 @@ func (s *subscription) newest(ctx context.Context, item *topic.Item) (int, error
 	var one [1]topic.Item
 	found := 0
 	for rounds := 0; ; rounds++ {
-		n, lost, err := s.at.NextBatch(ctx, s.recs)
+		run, lost, err := s.at.NextRun(ctx)
 		if err != nil {
 			if found > 0 { // it will say so again
 				break
@@ -116,8 +152,8 @@ func (s *subscription) newest(ctx context.Context, item *topic.Item) (int, error
 			return 0, err
 		}
 		s.lose(lost)
-		for i := range s.recs[:n] {
-			got, err := s.open(s.recs[i:i+1], one[:])
+		for !run.Empty() {
+			got, err := s.open(&run, one[:])
 			if err != nil {
 				return 0, err
 			}
@@ -140,7 +176,7 @@ func (s *subscription) newest(ctx context.Context, item *topic.Item) (int, error
 	return found, nil
 }
 
-// maxRounds of batchSize records.
+// maxRounds of what a ring gives at once, at most 32 KiB.
 const maxRounds = 1000
 
 // own copies what of the item would be overwritten by the next read.
@@ -192,7 +228,12 @@ func (s *subscription) view(ctx context.Context, one []topic.Item) (int, error) 
 		return 0, err
 	}
 	s.lose(lost)
-	n, err := s.open([]broadcast.Record{rec}, one)
+	n, it := 0, &one[0]
+	err = s.split(rec.Bytes, it)
+	if err == nil && !s.stale(rec.Seq) && s.wanted() {
+		it.Seq, it.Epoch, it.Time, it.Lost = rec.Seq, s.epoch, rec.Time, s.pending
+		s.pending, n = 0, 1
+	}
 	if n == 0 && !s.at.Release() {
 		return 0, nil // torn: the ring counts it as lost before the next, whatever it seemed to be
 	}

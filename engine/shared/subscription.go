@@ -18,9 +18,6 @@ import (
 	"github.com/parley-ipc/parley/topic"
 )
 
-// batchSize bounds the records that are taken out of a ring at once.
-const batchSize = 512
-
 // subscription implements topic.Subscription:
 //
 //	          Subscribe
@@ -49,8 +46,8 @@ type subscription struct {
 	over     error       // why nothing follows
 	borrowed bool        // an item is out
 	lender   *attachment // whose it is; nil: it was a copy
-	recs     []broadcast.Record
 	names    interned
+	seen     seen
 	keep     []byte // the newest item, while a newer one may follow
 	merged   endless
 
@@ -74,7 +71,7 @@ func (t *memTopic) Subscribe(ctx context.Context, cfg topic.SubscribeConfig) (to
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{topic: t, cfg: cfg, filter: filter, recs: make([]broadcast.Record, batchSize)}
+	s := &subscription{topic: t, cfg: cfg, filter: filter}
 	s.ctx, s.stop = context.WithCancel(t.engine.ctx)
 	s.merged.closed = &s.closed
 	s.mu.Lock()

@@ -33,11 +33,9 @@ func (s *Subscriber) Borrow(ctx context.Context) (Record, uint64, error) {
 
 // borrowCopy hands out what Next has copied already.
 func (s *Subscriber) borrowCopy() (Record, uint64, error) {
-	rec, lost, err := s.take()
-	if err == nil {
-		s.borrowed = borrowed{out: true}
-	}
-	return rec, lost, err
+	rec, lost := s.take()
+	s.borrowed = borrowed{out: true}
+	return rec, lost, nil
 }
 
 // view looks at the record at pos.
@@ -62,6 +60,7 @@ func (s *Subscriber) view() (Record, uint64, found, error) {
 	if err != nil {
 		return Record{}, 0, nothing, err
 	}
+	s.seq = h.seq + 1
 	s.borrowed = borrowed{out: true, size: recordSize(int(h.length)), seq: h.seq, start: s.pos}
 	s.c.cursor.Store(s.pos + s.borrowed.size)
 	s.c.floor.Store(s.pos) // skipping may have moved it

@@ -26,39 +26,63 @@ type Record struct {
 // fault.Protocol, for ever. Under Reliable a loss means that the publisher
 // overtook us before it attached us, or has dropped us.
 func (s *Subscriber) Next(ctx context.Context) (Record, uint64, error) {
-	if s.off < s.end && !s.borrowed.out && !s.closed && s.broken == nil {
-		return s.take()
+	if s.off >= s.end || s.usable() != nil {
+		if err := s.find(ctx, s.fill); err != nil {
+			return Record{}, 0, err
+		}
 	}
-	if err := s.find(ctx, s.fill); err != nil {
-		return Record{}, 0, err
-	}
-	return s.take()
+	rec, lost := s.take()
+	return rec, lost, nil
 }
 
-// NextBatch is Next for many: it waits until there is a record, then returns
-// those that have been copied already, at most len(recs), and how many were
-// lost before the first; none are between them. Their bytes are ours until the
-// next call.
-func (s *Subscriber) NextBatch(ctx context.Context, recs []Record) (n int, lost uint64, err error) {
-	if len(recs) == 0 {
-		return 0, 0, s.usable()
-	}
-	if recs[0], lost, err = s.Next(ctx); err != nil {
-		return 0, 0, err
-	}
-	for n = 1; n < len(recs) && s.off < s.end; n++ {
-		h := headerOf(s.buf[s.off:])
-		if h.seq != s.seq {
-			return n, lost, nil // the next call says what is wrong with it
+// NextRun is Next for many: it waits until there is a record, then returns
+// those that have been copied already, and how many were lost before the
+// first; none are between them. What is not cut off the run before the next
+// call must be given back by Unread, or is passed over.
+func (s *Subscriber) NextRun(ctx context.Context) (r Run, lost uint64, err error) {
+	if s.off >= s.end || s.usable() != nil {
+		if err := s.find(ctx, s.fill); err != nil {
+			return Run{}, 0, err
 		}
-		s.seq++
-		from := s.off + headerSize
-		to := from + int(h.length)
-		s.off += int(recordSize(int(h.length)))
-		recs[n] = Record{Seq: h.seq, Time: h.time, Bytes: s.buf[from:to:to]}
 	}
-	return n, lost, nil
+	r = Run{s.buf[s.off:s.end]}
+	lost, s.lost, s.off = s.lost, 0, s.end
+	return r, lost, nil
 }
+
+// Unread gives back the rest of the newest run: it comes again.
+func (s *Subscriber) Unread(r Run) { s.off = s.end - len(r.b) }
+
+// Run is whole records one behind the other, in a copy of our own that is
+// valid until the next call of the Subscriber.
+type Run struct{ b []byte }
+
+// Empty reports whether no record is left.
+func (r Run) Empty() bool { return len(r.b) == 0 }
+
+// Cut takes the first record off a run that is not empty.
+func (r *Run) Cut() Record {
+	n, seq, time := r.Head()
+	rec := Record{Seq: seq, Time: time, Bytes: r.Body(n)}
+	r.Skip(n)
+	return rec
+}
+
+// Head, Body and Skip are Cut in pieces that cost no call: the length, number
+// and time of the first record of a run that is not empty, its bytes by that
+// length, and how to pass over it.
+func (r *Run) Head() (length int, seq uint64, time int64) {
+	h := headerOf(r.b)
+	return int(h.length), h.seq, h.time
+}
+
+// Body is the bytes of the first record, of that length.
+func (r *Run) Body(length int) []byte {
+	return r.b[headerSize : headerSize+length : headerSize+length]
+}
+
+// Skip passes over the first record, of that length.
+func (r *Run) Skip(length int) { r.b = r.b[recordSize(length):] }
 
 // found is what a look at the ring ended in.
 type found uint8
@@ -159,24 +183,35 @@ func (s *Subscriber) fill() (found, error) {
 	if !s.copyOut(n) {
 		return overtaken, nil
 	}
-	newest, end, next, err := s.scan(n, have)
+	c, err := s.scan(n, have)
 	if err != nil {
 		return nothing, err
 	}
-	if end == 0 { // the first alone is larger
-		if !s.copyOut(next) {
+	if c.end == 0 { // the first alone is larger
+		if !s.copyOut(c.size) {
 			return overtaken, nil
 		}
-		if end = next; recordSize(int(headerOf(s.buf).length)) != end {
+		if c, err = s.scan(c.size, have); err != nil || c.end != c.size {
 			return nothing, s.wrong("a length changed at %d", s.pos)
 		}
 	}
-	s.off, s.end = 0, int(end)
-	s.pos += end
+	return s.give(c)
+}
+
+// give hands out what scan found.
+func (s *Subscriber) give(c scanned) (found, error) {
+	first, off := headerOf(s.buf).seq, uint64(0)
 	if s.cfg.Policy == Latest {
-		s.off = int(newest)
-		s.skipped += newest
+		first, off = c.last, c.newest
+		s.skipped += off
 	}
+	lost, err := s.account(first)
+	if err != nil {
+		return nothing, err
+	}
+	s.lost, s.seq = lost, c.last+1
+	s.off, s.end = int(off), int(c.end)
+	s.pos += c.end
 	s.advance()
 	return some, nil
 }
@@ -191,38 +226,45 @@ func (s *Subscriber) copyOut(n uint64) bool {
 	return s.settled(s.pos)
 }
 
+// scanned is what scan found in buf.
+type scanned struct {
+	newest, end uint64 // where the newest whole record starts and ends
+	last        uint64 // its sequence number
+	size        uint64 // of the record after end, or of the newest
+}
+
 // scan finds the whole records within the n bytes of buf, of the have that
-// are published: the start of the newest, the end of it, and if there is none
-// the size of the first. The lengths are hostile, but our own copy.
-func (s *Subscriber) scan(n, have uint64) (newest, end, size uint64, err error) {
-	for n-end >= headerSize {
-		length := headerOf(s.buf[end:]).length
-		if int64(length) > int64(MaxRecord(int(s.ring))) || recordSize(int(length)) > have-end {
-			return 0, 0, 0, s.wrong("a record of %d bytes at %d, with %d published", length, s.pos+end, have-end)
+// are published. If the first is larger there is none, but its size. Lengths
+// and numbers are hostile, but our own copy.
+func (s *Subscriber) scan(n, have uint64) (c scanned, err error) {
+	most := uint64(MaxRecord(int(s.ring)))
+	for first := true; n-c.end >= headerSize; first = false {
+		h := headerOf(s.buf[c.end:])
+		size := recordSize(int(h.length))
+		if uint64(h.length) > most || size > have-c.end {
+			return c, s.wrong("a record of %d bytes at %d, with %d published", h.length, s.pos+c.end, have-c.end)
 		}
-		size = recordSize(int(length))
-		if size > n-end {
+		if c.size = size; size > n-c.end {
 			break
 		}
-		newest, end = end, end+size
+		if !first && h.seq != c.last+1 {
+			return c, s.wrong("record %d follows %d, with %d bytes between", h.seq, c.last, 0)
+		}
+		c.newest, c.last = c.end, h.seq
+		c.end += size
 	}
-	if size == 0 {
-		return 0, 0, 0, s.wrong("%d bytes at %d are no record", have, s.pos)
+	if c.size == 0 {
+		return c, s.wrong("%d bytes at %d are no record", have, s.pos)
 	}
-	return newest, end, size, nil
+	return c, nil
 }
 
 // take returns the next record of buf.
-func (s *Subscriber) take() (Record, uint64, error) {
-	h := headerOf(s.buf[s.off:])
-	lost, err := s.account(h.seq)
-	if err != nil {
-		return Record{}, 0, err
-	}
-	from := s.off + headerSize
-	to := from + int(h.length)
-	s.off += int(recordSize(int(h.length)))
-	return Record{Seq: h.seq, Time: h.time, Bytes: s.buf[from:to:to]}, lost, nil
+func (s *Subscriber) take() (rec Record, lost uint64) {
+	r := Run{s.buf[s.off:s.end]}
+	rec = r.Cut()
+	lost, s.lost, s.off = s.lost, 0, s.end-len(r.b)
+	return rec, lost
 }
 
 // account checks a sequence number and returns how many are missing before
@@ -232,7 +274,7 @@ func (s *Subscriber) account(seq uint64) (uint64, error) {
 	if (lost == 0) != (s.skipped == 0) || lost > s.skipped/headerSize {
 		return 0, s.wrong("record %d follows %d, with %d bytes between", seq, s.seq-1, s.skipped)
 	}
-	s.seq, s.skipped = seq+1, 0
+	s.skipped = 0
 	return lost, nil
 }
 

@@ -19,7 +19,12 @@ func (p *poll) reset() { p.pause = 0 }
 
 func (p *poll) wait(ctx context.Context) error {
 	p.pause = min(max(pollMin, 2*p.pause), pollMax)
-	timer := time.NewTimer(p.pause)
+	return rest(ctx, p.pause)
+}
+
+// rest waits for d.
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

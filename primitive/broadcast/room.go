@@ -18,16 +18,25 @@ func (p *Publisher) room(ctx context.Context, n uint64) error {
 		return nil
 	}
 	p.poll.reset()
-	for start := time.Now(); ; {
+	extra := p.ring / 4 // n is hardly more than that, so there can be room for both
+	for start := time.Now(); ; extra = 0 {
 		left, behind := p.look(n, time.Since(start))
 		if !behind {
 			return nil
 		}
-		if err := p.rest(ctx, n, left); err != nil {
+		if extra > 0 {
+			left = min(left, gatherTime)
+		}
+		if err := p.rest(ctx, n+extra, left); err != nil {
 			return err
 		}
 	}
 }
+
+// gatherTime is how long the publisher sleeps at most for more room than it
+// needs: woken for each little that a subscriber has read, both would spend
+// their time on waking.
+const gatherTime = time.Millisecond
 
 // look reads the floor of each reliable subscriber, drops those who break the
 // rules, have gone or have been waited for long enough, and says whether one
