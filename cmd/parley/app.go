@@ -42,6 +42,8 @@ var groups = []struct {
 		mqVerb,
 	}},
 	{"share", "Share:", []verb{
+		pubVerb,
+		subVerb,
 		cellVerb,
 	}},
 	{"synchronise", "Synchronise:", []verb{

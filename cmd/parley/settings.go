@@ -20,6 +20,9 @@ import (
 // set: never one that runs a program, removes or overwrites something.
 var settable = []string{"json", "timeout", "log-level", "log-format", "policy", "cert", "key", "ca", "server-name", "token-file", "spin"}
 
+// ownMeaning marks a verb's flag that only shares its name with a setting.
+const ownMeaning = "own-meaning"
+
 // applySettings fills each settable flag that the command line left alone:
 // from PARLEY_FLAG in the environment, else from the configuration file.
 func applySettings(cmd *cobra.Command) error {
@@ -34,7 +37,7 @@ func applySettings(cmd *cobra.Command) error {
 		}
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed || !slices.Contains(settable, f.Name) {
+		if _, own := f.Annotations[ownMeaning]; own || f.Changed || !slices.Contains(settable, f.Name) {
 			return
 		}
 		env := "PARLEY_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
