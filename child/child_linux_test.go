@@ -141,6 +141,20 @@ func TestPrivileges(t *testing.T) {
 	}
 }
 
+func TestControlGroup(t *testing.T) {
+	g := proctest.CPUGroup(t, 1)
+	cfg := config("plugin")
+	cfg.Cgroup = g.Dir()
+	c := start(t, cfg)
+	got := talkTo(t, c.Process()).ask("groups")
+	if !strings.Contains(got, "/"+filepath.Base(g.Dir())) {
+		t.Errorf("the child is in %s, not in %s", got, g.Dir())
+	}
+	if err := c.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("starting another user's process needs root")

@@ -85,8 +85,8 @@ type Config struct {
 	NoNewPrivileges bool
 	// Limits are in force before the child's first instruction.
 	Limits []Limit
-	// Cgroup is the directory of a control group (version 2) that the child is
-	// born into.
+	// Cgroup is the directory of a control group, of either version, that the
+	// child is in before its first instruction.
 	Cgroup string
 	// SHA256 is what the program's file must hash to, else it is not started.
 	// It must then be a binary, not a script.

@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	osexec "os/exec"
+	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -82,7 +84,7 @@ func launch(cfg Config, out *output, theirs *os.File) (*Process, error) {
 	if cfg.NoNewPrivileges {
 		t = &lockedThread
 	}
-	if err := t.do(func() error { return begin(cmd, cfg.Limits) }); err != nil {
+	if err := t.do(func() error { return begin(cmd, cfg) }); err != nil {
 		return nil, startError(cfg, err)
 	}
 	proc, err := process.Open(cmd.Process.Pid) // ours until we reap it
@@ -96,26 +98,43 @@ func launch(cfg Config, out *output, theirs *os.File) (*Process, error) {
 	return p, nil
 }
 
-// begin runs in the thread that starts children. With limits the child stops
-// at its first instruction, as for a debugger, and is let go once they are set.
-func begin(cmd *osexec.Cmd, limits []Limit) error {
-	cmd.SysProcAttr.Ptrace = len(limits) > 0
-	if err := cmd.Start(); err != nil || len(limits) == 0 {
+// begin runs in the thread that starts children. With limits or a group the
+// child stops at its first instruction, as for a debugger, and is let go once
+// they hold.
+func begin(cmd *osexec.Cmd, cfg Config) error {
+	held := len(cfg.Limits) > 0 || cfg.Cgroup != ""
+	cmd.SysProcAttr.Ptrace = held
+	if err := cmd.Start(); err != nil || !held {
 		return err
 	}
 	pid := cmd.Process.Pid
-	err := setLimits(pid, limits)
+	err := awaitStop(pid)
+	if err == nil {
+		err = enterGroup(pid, cfg.Cgroup)
+	}
+	if err == nil {
+		err = setLimits(pid, cfg.Limits)
+	}
 	if derr := unix.PtraceDetach(pid); derr != nil && err == nil {
 		err = os.NewSyscallError("ptrace", derr)
 	}
 	if err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)
-		return errors.Join(err, cmd.Wait())
+		return errors.Join(err, ignoreKilled(cmd.Wait()))
 	}
 	return nil
 }
 
-func setLimits(pid int, limits []Limit) error {
+// ignoreKilled drops how our own SIGKILL made it end.
+func ignoreKilled(err error) error {
+	var exit *osexec.ExitError
+	if errors.As(err, &exit) {
+		return nil
+	}
+	return err
+}
+
+func awaitStop(pid int) error {
 	var status unix.WaitStatus
 	for {
 		if _, err := unix.Wait4(pid, &status, 0, nil); err == unix.EINTR {
@@ -128,6 +147,22 @@ func setLimits(pid int, limits []Limit) error {
 	if !status.Stopped() {
 		return fmt.Errorf("%w: the child did not stop for its limits", fault.Unsupported)
 	}
+	return nil
+}
+
+// enterGroup works with either version of control groups.
+func enterGroup(pid int, group string) error {
+	if group == "" {
+		return nil
+	}
+	err := os.WriteFile(filepath.Join(group, "cgroup.procs"), strconv.AppendInt(nil, int64(pid), 10), 0)
+	if err != nil {
+		return fmt.Errorf("control group: %w", err)
+	}
+	return nil
+}
+
+func setLimits(pid int, limits []Limit) error {
 	for _, l := range limits {
 		if err := unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); err != nil {
 			return fmt.Errorf("resource limit %d to %d, %d: %w", l.Resource, l.Soft, l.Hard, os.NewSyscallError("prlimit", err))
@@ -166,32 +201,17 @@ func command(cfg Config, out *output, theirs *os.File) (*osexec.Cmd, func(), err
 		cmd.ExtraFiles = []*os.File{theirs} // the first is descriptor 3
 		cmd.Env = append(cmd.Env, offered)
 	}
-	var files []*os.File
-	done := func() {
-		for _, f := range files {
-			_ = f.Close()
-		}
+	if cfg.SHA256 == nil {
+		return cmd, func() {}, nil
 	}
-	if cfg.Cgroup != "" {
-		dir, err := os.Open(cfg.Cgroup)
-		if err != nil {
-			return nil, nil, fmt.Errorf("control group: %w", err)
-		}
-		files = append(files, dir)
-		attr.UseCgroupFD, attr.CgroupFD = true, int(dir.Fd())
+	f, err := verified(cmd.Path, cfg.SHA256)
+	if err != nil {
+		return nil, nil, err
 	}
-	if cfg.SHA256 != nil {
-		f, err := verified(cmd.Path, cfg.SHA256)
-		if err != nil {
-			done()
-			return nil, nil, err
-		}
-		files = append(files, f)
-		// The very file that was read, whatever its path names by now. The
-		// child still has our descriptor when it executes it.
-		cmd.Path = fmt.Sprintf("/proc/self/fd/%d", f.Fd())
-	}
-	return cmd, done, nil
+	// The very file that was read, whatever its path names by now. The child
+	// still has our descriptor when it executes it.
+	cmd.Path = fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	return cmd, func() { _ = f.Close() }, nil
 }
 
 // announce tells the child which descriptor it inherits, by its inode, lest a

@@ -46,6 +46,9 @@ func (g *Group) SetCPUs(cpus float64) {
 	g.set("cpu.cfs_quota_us", "cpu.max", quota)
 }
 
+// Dir is the group's directory.
+func (g *Group) Dir() string { return g.dir }
+
 // Prefix is what starts a child in the group: the child is in it before its
 // program begins.
 func (g *Group) Prefix() []string {
