@@ -12,7 +12,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	proctest.RunRole(map[string]proctest.Role{"bench": benchRole})
+	proctest.RunRole(map[string]proctest.Role{
+		"bench": benchRole, "publish": publishRole, "subscribe": subscribeRole, "owner": ownerRole, "peek": peekRole,
+	})
 	goleak.VerifyTestMain(proctest.Isolated(m))
 }
 
