@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
@@ -96,4 +97,19 @@ type ContextReader interface {
 // a part, whose length it returns.
 type ContextWriter interface {
 	WriteContext(ctx context.Context, p []byte) (int, error)
+}
+
+// Splicer is a Conn that is descriptors and nothing else, between which the
+// kernel can move bytes by itself. Whoever moves some says how many, so that
+// they are counted. What is lent stays the Conn's: Close and deadlines end
+// waits on it.
+type Splicer interface {
+	Conn
+
+	// ReadRaw lends the descriptor that is read from. ok is false while bytes
+	// wait that only Read gives. Files that come along are lost.
+	ReadRaw() (raw syscall.RawConn, count func(n int), ok bool)
+
+	// WriteRaw lends the descriptor that is written to.
+	WriteRaw() (raw syscall.RawConn, count func(n int), ok bool)
 }

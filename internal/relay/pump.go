@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/transport"
+	"github.com/parley-ipc/parley/transport/tcp"
 )
 
 const bufferSize = 64 << 10
@@ -57,12 +58,25 @@ func (p pump) copy() error {
 	if from != nil {
 		return p.withFiles(from, to)
 	}
+	if p.src.netSplices(p.dst) {
+		return p.fast()
+	}
+	if done, err := p.spliced(); done || err != nil {
+		return err
+	}
 	_, r := p.dst.c.(io.ReaderFrom)
 	_, w := p.src.c.(io.WriterTo)
 	if r || w {
 		return p.fast()
 	}
 	return p.plain()
+}
+
+// netSplices reports whether both are TCP sockets, between which net does it.
+func (s side) netSplices(dst side) bool {
+	_, r := s.c.(*tcp.Conn)
+	_, w := dst.c.(*tcp.Conn)
+	return r && w
 }
 
 // fast lets the connections move the bytes by themselves.
@@ -81,17 +95,8 @@ func (p pump) fast() error {
 func (p pump) plain() error {
 	buf := make([]byte, bufferSize)
 	for {
-		n, rerr := p.src.c.Read(buf)
-		if n > 0 {
-			if _, err := p.dst.c.Write(buf[:n]); err != nil {
-				return p.dst.refuse("write", err)
-			}
-		}
-		if errors.Is(rerr, io.EOF) {
-			return nil
-		}
-		if rerr != nil {
-			return p.src.fail("read", rerr)
+		if ended, err := p.onePlain(buf); ended || err != nil {
+			return err
 		}
 	}
 }

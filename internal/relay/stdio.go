@@ -64,9 +64,16 @@ func Stdio(ctx context.Context, c transport.Conn, in io.Reader, out io.Writer) e
 
 // input sends what in has to say, then its end.
 func input(s side, in io.Reader, over *atomic.Bool) error {
+	done, spliceErr := s.fromFile(in, over.Load)
+	if spliceErr != nil {
+		return unlessOver(over, spliceErr)
+	}
 	buf := make([]byte, bufferSize)
 	for {
-		n, rerr := in.Read(buf)
+		n, rerr := 0, error(io.EOF)
+		if !done {
+			n, rerr = in.Read(buf)
+		}
 		if over.Load() {
 			return nil
 		}
@@ -101,6 +108,9 @@ func unlessOver(over *atomic.Bool, err error) error {
 
 // output prints what the peer says, to its end.
 func output(s side, out io.Writer) error {
+	if s.toFile(out) {
+		return nil
+	}
 	buf := make([]byte, bufferSize)
 	for {
 		n, rerr := s.c.Read(buf)

@@ -9,11 +9,20 @@ import (
 	"time"
 )
 
+// File is what can be waited on: an *os.File in the poller, a *net.TCPConn, a
+// *net.UnixConn. Its deadlines are used.
+type File interface {
+	syscall.Conn
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+	Close() error
+}
+
 // FD owns a descriptor. All its methods may run at once. Waiters of one
 // direction take turns: only the first sits in the poller, and none of them
 // holds a thread.
 type FD struct {
-	file           *os.File
+	file           File
 	raw            syscall.RawConn
 	reading, write chan struct{} // full while somebody has the turn
 }
@@ -23,7 +32,7 @@ type FD struct {
 func New(fd uintptr, name string) (*FD, error) { return Of(os.NewFile(fd, name)) }
 
 // Of takes a file that is in the poller already, and owns it from now on.
-func Of(f *os.File) (*FD, error) {
+func Of(f File) (*FD, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -32,7 +41,7 @@ func Of(f *os.File) (*FD, error) {
 }
 
 // File is the file, for what needs no waiting.
-func (d *FD) File() *os.File { return d.file }
+func (d *FD) File() File { return d.file }
 
 // Close ends all waits with os.ErrClosed.
 func (d *FD) Close() error { return d.file.Close() }

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tcp
+
+import (
+	"syscall"
+
+	"github.com/parley-ipc/parley/transport"
+)
+
+var _ transport.Splicer = (*Conn)(nil)
+
+// ReadRaw implements transport.Splicer.
+func (c *Conn) ReadRaw() (syscall.RawConn, func(int), bool) {
+	raw, err := c.sock.SyscallConn()
+	return raw, func(n int) {
+		if c.counters != nil {
+			c.counters.BytesIn.Add(uint64(n))
+		}
+	}, err == nil
+}
+
+// WriteRaw implements transport.Splicer.
+func (c *Conn) WriteRaw() (syscall.RawConn, func(int), bool) {
+	raw, err := c.sock.SyscallConn()
+	return raw, func(n int) {
+		if c.counters != nil {
+			c.counters.BytesOut.Add(uint64(n))
+		}
+	}, err == nil
+}
