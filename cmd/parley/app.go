@@ -46,7 +46,7 @@ var groups = []struct {
 		subVerb,
 		cellVerb,
 	}},
-	{"synchronise", "Synchronise:", []verb{
+	{"synchronise", "Synchronise:", []verb{lockVerb, semVerb, barrierVerb, locksVerb,
 		runVerb,
 		signalVerb,
 		watchVerb,
@@ -92,7 +92,7 @@ the environment, or by "flag: value" in $XDG_CONFIG_HOME/parley/config.yaml.`,
 		for _, v := range g.verbs {
 			cmd := v(a)
 			cmd.GroupID = g.id
-			if cmd.HasSubCommands() {
+			if cmd.HasSubCommands() && cmd.RunE == nil {
 				wantSubcommand(cmd)
 			}
 			root.AddCommand(cmd)

@@ -43,6 +43,8 @@ type Config struct {
 	// Patience bounds the wait for somebody who is making or removing the same
 	// name; default shm.DefaultPatience.
 	Patience time.Duration
+
+	existing bool // make nothing
 }
 
 // handle is one participant: a slot, and the proof that we live. Its methods

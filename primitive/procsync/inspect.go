@@ -78,7 +78,7 @@ func Break(ctx context.Context, kind Kind, name string, force bool) (n int, err 
 		return 0, err
 	}
 	// To open it is to bury whoever had the place that we get.
-	h, err := open(ctx, name, Shape{Kind: kind}, Config{NoSpin: true})
+	h, err := open(ctx, name, Shape{Kind: kind}, Config{NoSpin: true, existing: true})
 	if err != nil {
 		return 0, err
 	}
@@ -117,4 +117,22 @@ func (h *handle) seize(i int) {
 	}
 	h.bequeath(h.records[i].Load())
 	h.records[i].Store(0)
+}
+
+// Reset makes the lock called name usable again if it is ErrNotRecoverable:
+// Mutex.Reset and RWMutex.Reset for whoever knows only its name.
+func Reset(ctx context.Context, kind Kind, name string) (err error) {
+	h, err := open(ctx, name, Shape{Kind: kind}, Config{NoSpin: true, existing: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	switch kind {
+	case KindMutex:
+		return (&Mutex{handle: h}).Reset()
+	case KindRWMutex:
+		return newRWMutex(h).Reset()
+	default:
+		return nil // nothing else can be broken
+	}
 }

@@ -106,7 +106,7 @@ func segment(ctx context.Context, name string, s Shape, c Config) (*shm.Named, e
 	there := shm.NamedConfig{Kind: s.Kind.String(), OpenOnly: true, Patience: c.Patience}
 	seg, err := shm.OpenNamed(ctx, name, there)
 	counted := s.Kind == KindSemaphore || s.Kind == KindBarrier
-	if fault.KindOf(err) != fault.NotFound || counted && s.Count == 0 {
+	if fault.KindOf(err) != fault.NotFound || c.existing || counted && s.Count == 0 {
 		return seg, err
 	}
 	s.Participants = c.Participants
