@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 		"hold":  hold,
 		"count": count,
 		"wait":  wait,
+		"work":  work,
 	})
 	goleak.VerifyTestMain(proctest.Isolated(m))
 }
