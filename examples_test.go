@@ -34,7 +34,7 @@ func TestExamples(t *testing.T) {
 	for _, source := range sources {
 		name := filepath.Base(filepath.Dir(source))
 		t.Run(name, func(t *testing.T) {
-			if name == "node" {
+			if strings.HasPrefix(name, "node") {
 				needNode(t)
 			}
 			want := printed(t, source)
