@@ -84,3 +84,7 @@ func Parse(s string) (Identity, error) {
 	}
 	return Identity{}, fmt.Errorf("%q is no identity: write uid:N, spiffe://…, dns:NAME, cn:NAME, token:NAME or anonymous", s)
 }
+
+// AuthType implements grpc's credentials.AuthInfo, so that an Identity is what
+// a handler finds in peer.FromContext.
+func (id Identity) AuthType() string { return string(id.Method) }

@@ -27,7 +27,13 @@ var dependencies = []struct {
 		"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
 		"golang.org/x/net", "golang.org/x/text", "golang.org/x/sys",
 	}, "generated stubs, which are grpc's and protobuf's"},
+	{"rpc", rpcModules, "gRPC's own types, codecs, health, reflection and HTTP/2 server, which calls are made of"},
 	{"policy/file", []string{"go.yaml.in/yaml/v3", "github.com/fsnotify/fsnotify", "golang.org/x/sys"}, "the file's format and its reload; policy itself stays without"},
+}
+
+var rpcModules = []string{
+	"google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc",
+	"golang.org/x/net", "golang.org/x/text", "golang.org/x/sys",
 }
 
 func allowed(dir string) []string {

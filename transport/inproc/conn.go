@@ -75,6 +75,15 @@ func (c *Conn) ReadFiles(p []byte) (int, []*os.File, error) {
 	return n, files, err
 }
 
+// ReadFilesContext is ReadFiles with a context.
+func (c *Conn) ReadFilesContext(ctx context.Context, p []byte) (int, []*os.File, error) {
+	n, files, err := c.receive(ctx, p, true)
+	if c.counters != nil {
+		c.counters.FilesIn.Add(uint64(len(files)))
+	}
+	return n, files, err
+}
+
 func (c *Conn) receive(ctx context.Context, p []byte, wantFiles bool) (int, []*os.File, error) {
 	for {
 		changed := c.in.wait()

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/parley-ipc/parley/internal/rpcwire"
+)
+
+// inbox is the receiving side of one stream: messages that have come, and the
+// one that is coming.
+type inbox struct {
+	mu      sync.Mutex
+	q       []message // guarded by mu; from head on
+	head    int
+	part    []byte // guarded by mu: what has come of the message that is coming
+	pooled  *[]byte
+	need    int // guarded by mu: how many bytes that one has; 0: none is coming
+	packed  bool
+	skip    bool // guarded by mu: it is too large, and thrown away
+	max     int
+	ended   bool  // guarded by mu: no more will come
+	fail    error // guarded by mu: why no more can be had, after q
+	gone    bool  // guarded by mu: nobody will receive any more
+	parked  bool  // guarded by mu: somebody waits for wake
+	wake    chan struct{}
+	window  int // guarded by mu: what the peer may still send
+	full    int // its size
+	held    int // guarded by mu: what the message that is coming has cost and not given back
+	unacked int // guarded by mu: given back here, and not yet told to the peer
+}
+
+var errWindow = fmt.Errorf("%w: more than the window allows", rpcwire.ErrFrame)
+
+func cost(n int) int { return n + rpcwire.Overhead }
+
+// add takes in a part. The caller holds mu and wakes the receiver. Its error
+// ends the connection.
+func (in *inbox) add(flags uint8, b []byte) error {
+	in.window -= cost(len(b))
+	if in.window < 0 || in.ended {
+		return errWindow
+	}
+	if in.need == 0 && flags&rpcwire.FlagPart == 0 {
+		m := copyMessage(b, flags&rpcwire.FlagCompressed != 0)
+		m.owed = cost(len(b))
+		in.put(m)
+		return nil
+	}
+	spent := cost(len(b))
+	if in.need == 0 {
+		if len(b) < 4 {
+			return rpcwire.ErrFrame
+		}
+		in.begin(int(binary.LittleEndian.Uint32(b)), 16*len(b), flags&rpcwire.FlagCompressed != 0)
+		b = b[4:]
+	}
+	if len(in.part)+len(b) > in.need || len(b) == 0 {
+		return rpcwire.ErrFrame
+	}
+	if in.skip {
+		in.need -= len(b)
+	} else {
+		in.part = append(in.part, b...)
+	}
+	in.held += spent
+	if in.pending() == 0 || in.skip {
+		in.release()
+	}
+	done := in.need == len(in.part)
+	if done == (flags&rpcwire.FlagPart != 0) {
+		return rpcwire.ErrFrame
+	}
+	if done {
+		in.finish()
+	}
+	return nil
+}
+
+// begin prepares for a message of size bytes, but for no more than most: what
+// has come must justify what we reserve.
+func (in *inbox) begin(size, most int, compressed bool) {
+	in.need, in.packed = size, compressed
+	if in.skip = size > in.max; in.skip {
+		if in.fail == nil {
+			in.fail = tooLarge(size, in.max)
+		}
+		return
+	}
+	in.pooled = pool.Get(max(1, min(size, most)))
+	in.part = (*in.pooled)[:0]
+}
+
+// finish moves the message that has come into the queue.
+func (in *inbox) finish() {
+	if !in.skip {
+		m := message{b: in.part, compressed: in.packed, owed: in.held}
+		if &(*in.pooled)[0] == &in.part[0] { // append may have moved it
+			m.pooled = in.pooled
+		} else {
+			pool.Put(in.pooled)
+		}
+		in.held = 0
+		in.put(m)
+	}
+	in.need, in.part, in.pooled, in.skip = 0, nil, nil, false
+}
+
+// put queues a whole message.
+func (in *inbox) put(m message) {
+	if len(m.b) > in.max && in.fail == nil {
+		in.fail = tooLarge(len(m.b), in.max)
+	}
+	if in.gone || in.fail != nil {
+		in.unacked += m.owed
+		m.free()
+		return
+	}
+	in.q = append(in.q, m)
+}
+
+func tooLarge(n, most int) error {
+	return status.Errorf(codes.ResourceExhausted, "grpc: received message larger than max (%d vs. %d)", n, most)
+}
+
+func (in *inbox) pending() int { return len(in.q) - in.head }
+
+// release gives back what the message that is coming has cost: its receiver
+// waits for it.
+func (in *inbox) release() {
+	in.unacked += in.held
+	in.held = 0
+}
+
+// take returns the first message. The caller holds mu.
+func (in *inbox) take() (message, bool) {
+	if in.pending() == 0 {
+		return message{}, false
+	}
+	m := in.q[in.head]
+	in.q[in.head] = message{}
+	in.unacked += m.owed
+	if in.head++; in.head == len(in.q) {
+		in.q, in.head = in.q[:0], 0
+		in.release()
+	}
+	return m, true
+}
+
+// credit is what to tell the peer that it may send more; 0: nothing yet. The
+// caller holds mu.
+func (in *inbox) credit() int {
+	if in.ended || in.unacked < in.full/2 {
+		return 0
+	}
+	n := in.unacked
+	in.window += n
+	in.unacked = 0
+	return n
+}
+
+// drop throws away what is there, because nobody will receive it.
+func (in *inbox) drop() {
+	in.gone = true
+	for {
+		m, ok := in.take()
+		if !ok {
+			return
+		}
+		m.free()
+	}
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Where a handler runs.
+const (
+	isApart    = iota // in a goroutine of its own
+	isInline          // where its call was read: it holds the reader's role
+	isHandedOn        // it did, and somebody else has taken the role
+	isFinished        // it did, and has ended
+)
+
+const (
+	shortRun   = 20 * time.Microsecond // runs longer than this do not hold up the reader
+	firstNeed  = 16                    // short runs in a row before a method is promoted
+	mostNeed   = 4096
+	guardEvery = time.Millisecond
+)
+
+// pace is what a method's runs have taken. It starts in a goroutine each, is
+// promoted to run where its call was read once its runs are short, and demoted
+// by one that is not, after which it must prove itself for longer.
+type pace struct {
+	short atomic.Int32 // in a row
+	need  atomic.Int32 // beyond firstNeed
+}
+
+func (p *pace) promoted() bool { return p.short.Load() >= firstNeed+p.need.Load() }
+
+func (p *pace) ran(d time.Duration) {
+	if d <= shortRun {
+		if s := p.short.Load(); s < firstNeed+mostNeed {
+			p.short.Store(s + 1)
+		}
+		return
+	}
+	if p.promoted() {
+		p.need.Store(min(2*p.need.Load()+firstNeed, mostNeed))
+	}
+	p.short.Store(0)
+}
+
+// handOn is called for the holder of the role by the handler that it runs, or
+// by the guard. What is left in the buffer moves to a new one, for the handler
+// may still read the old.
+func (c *conn) handOn() {
+	in := make([]byte, max(firstBuffer, c.n-c.r))
+	c.n = copy(in, c.in[c.r:c.n])
+	c.in, c.r = in, 0
+	go c.hold() // takes over our place in the crew, too
+}
+
+// watch lets the guard know of a handler that runs here.
+func (c *conn) watch(s *serverStream) {
+	c.running.Store(s)
+	if !c.guarding.Load() && c.guarding.CompareAndSwap(false, true) {
+		c.guard.Reset(guardEvery)
+	}
+}
+
+// patrol is the guard's timer, the safety net: it hands the role on for a
+// handler that it finds twice.
+func (c *conn) patrol() {
+	s := c.running.Load()
+	if s != nil && s == c.suspect.Load() {
+		s.m.pace.ran(guardEvery)
+		s.handOn()
+	}
+	was := c.suspect.Swap(s)
+	if s == nil && was == nil {
+		c.guarding.Store(false)
+		if c.running.Load() == nil || !c.guarding.CompareAndSwap(false, true) {
+			return
+		}
+	}
+	c.guard.Reset(guardEvery)
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/parley-ipc/parley/internal/rpcwire"
+	"github.com/parley-ipc/parley/transport"
+)
+
+// errAgain says that no handler has seen the call: it may be made again on
+// another connection.
+var errAgain = errors.New("the call was not begun")
+
+// prepare reads from ctx what goes with a call.
+func (c *conn) prepare(ctx context.Context, method string, opts *callOptions, extra []perRPC) (*opening, error) {
+	o := &opening{method: method}
+	o.deadline, _ = ctx.Deadline()
+	md := outgoing(ctx)
+	if len(extra) > 0 || len(opts.creds) > 0 {
+		var err error
+		if md, err = c.credentials(ctx, method, md, opts, extra); err != nil {
+			return nil, err
+		}
+	}
+	if len(md) > 0 {
+		var err error
+		if o.pairs, err = appendPairs(nil, md); err != nil {
+			return nil, err
+		}
+		if most := min(int(c.hello.Header), maxHeader); len(o.pairs) > most {
+			return nil, status.Errorf(codes.Internal, "header list size to send violates the maximum size (%d bytes) set by server", most)
+		}
+	}
+	o.files = attached(ctx)
+	if len(o.files) > 0 {
+		if _, ok := c.t.(transport.FilePasser); !ok {
+			return nil, status.Error(codes.Unimplemented, "this connection cannot carry open files: use a local transport")
+		}
+		if len(o.files) > transport.MaxFiles {
+			return nil, status.Errorf(codes.InvalidArgument, "%d open files, of at most %d", len(o.files), transport.MaxFiles)
+		}
+	}
+	return o, nil
+}
+
+// invoke makes a unary call.
+func (c *conn) invoke(ctx context.Context, method string, req, reply any, opts *callOptions, x *extras) error {
+	if err := ctx.Err(); err != nil {
+		return status.FromContextError(err).Err()
+	}
+	if c.hello.Streams == 0 {
+		return errServesNothing
+	}
+	handOnFor(ctx)
+	o, err := c.prepare(ctx, method, opts, x.creds)
+	if err != nil {
+		return err
+	}
+	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{})
+	s := newClientStream(c, ctx, opts)
+	s.stats = st
+	if st != nil {
+		st.trailer = s.Trailer
+		st.tell(&stats.OutHeader{Client: true, FullMethod: method, RemoteAddr: c.peer.Addr, LocalAddr: c.peer.LocalAddr, Compression: opts.encoding, Header: mustMD(ctx)})
+	}
+	err = s.unary(o, req, reply)
+	if !errors.Is(err, errAgain) {
+		s.over(err)
+	}
+	return err
+}
+
+func mustMD(ctx context.Context) metadata.MD {
+	md, _ := metadata.FromOutgoingContext(ctx)
+	return md
+}
+
+func (s *clientStream) unary(o *opening, req, reply any) error {
+	c := s.c
+	if direct, ok := plainProto(s.opts.codec, req); ok && s.opts.comp == nil && len(o.files) == 0 {
+		if n := proto.Size(direct); n < small {
+			o.direct, o.size = direct, n
+		}
+	}
+	if o.direct == nil {
+		m, err := encode(s.opts.codec, s.opts.comp, req)
+		if err != nil {
+			return err
+		}
+		o.m = m
+	}
+	size := len(o.m.b) + o.size
+	if err := checkSend(size, s.maxSend); err != nil {
+		return err
+	}
+	o.has, o.end = true, true
+	if err := c.enter(s.ctx, s); err != nil {
+		return s.notBegun(err)
+	}
+	later, err := c.open(s.ctx, s, o)
+	if err != nil {
+		if c.ended.Load() {
+			return errAgain
+		}
+		c.forget(s.id)
+		return err
+	}
+	if later {
+		if o.direct != nil {
+			if o.m, err = encode(nil, nil, req); err != nil {
+				s.abort(err)
+				return err
+			}
+		}
+		if err := c.sendMessage(s.ctx, &s.out, o.m, true); err != nil && s.ctx.Err() != nil {
+			s.abandon(s.ctx.Err())
+			return status.FromContextError(s.ctx.Err()).Err()
+		}
+	}
+	s.stats.sent(req, size)
+	return s.answer(reply)
+}
+
+// notBegun is the error of a call that found no place.
+func (s *clientStream) notBegun(err error) error {
+	if errors.Is(err, errGoaway) {
+		return errAgain
+	}
+	return status.FromContextError(err).Err()
+}
+
+// answer waits for the answer of a unary call.
+func (s *clientStream) answer(reply any) error {
+	holds, err := s.await(s.ctx, (*clientStream).isClosed)
+	if err != nil {
+		s.abandon(err)
+		return status.FromContextError(err).Err()
+	}
+	s.in.mu.Lock()
+	m, ok := s.in.take()
+	fail, st, closed, refused := s.in.fail, s.status, s.closed, s.refused
+	s.in.mu.Unlock()
+	switch {
+	case fail != nil && (!closed || st.Code() == codes.OK):
+		err = fail
+	case refused:
+		err = errAgain
+	case st != nil && st.Code() != codes.OK:
+		err = st.Err()
+	case !ok:
+		err = status.Error(codes.Internal, "cardinality violation: received no response message from non-server-streaming RPC")
+	default:
+		err = decode(s.opts.codec, s.opts.encoding, s.in.max, &m, reply, "failed to unmarshal the received message")
+		s.stats.got(reply, len(m.b))
+	}
+	m.free()
+	if holds {
+		s.c.leaveRole()
+	}
+	if fail != nil && !closed {
+		s.abort(fail)
+	}
+	return err
+}
+
+var errServesNothing = status.Error(codes.Unimplemented, "the peer takes no calls on this connection")
+
+// forget gives back a place from which nothing has been sent.
+func (c *conn) forget(id uint32) { c.remove(id) }
+
+// newStream makes a streaming call.
+func (c *conn) newStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts *callOptions, x *extras) (grpc.ClientStream, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
+	if c.hello.Streams == 0 {
+		return nil, errServesNothing
+	}
+	handOnFor(ctx)
+	o, err := c.prepare(ctx, method, opts, x.creds)
+	if err != nil {
+		return nil, err
+	}
+	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{IsClientStream: desc.ClientStreams, IsServerStream: desc.ServerStreams})
+	ctx, cancel := context.WithCancel(ctx)
+	s := newClientStream(c, ctx, opts)
+	s.cancel, s.desc, s.stats = cancel, desc, st
+	if st != nil {
+		st.trailer = s.Trailer
+		st.tell(&stats.OutHeader{Client: true, FullMethod: method, RemoteAddr: c.peer.Addr, LocalAddr: c.peer.LocalAddr, Compression: opts.encoding, Header: mustMD(ctx)})
+	}
+	if err := c.enter(ctx, s); err != nil {
+		cancel()
+		return nil, s.notBegun(err)
+	}
+	if _, err := c.open(ctx, s, o); err != nil {
+		cancel()
+		return nil, errAgain // the connection has ended
+	}
+	context.AfterFunc(ctx, func() { s.abandon(ctx.Err()) })
+	return s, nil
+}
+
+var _ = rpcwire.Version

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import "google.golang.org/grpc/mem"
+
+// message is one message as it travels. Its bytes may belong to a pool.
+type message struct {
+	b          []byte
+	pooled     *[]byte // nil: b is nobody's, or a loan of the reader's buffer
+	owed       int     // what it has cost of the window and not given back
+	compressed bool
+}
+
+var pool = mem.DefaultBufferPool()
+
+// copyMessage takes a copy of b, which is about to be overwritten.
+func copyMessage(b []byte, compressed bool) message {
+	if len(b) == 0 {
+		return message{compressed: compressed}
+	}
+	p := pool.Get(len(b))
+	copy(*p, b)
+	return message{b: *p, pooled: p, compressed: compressed}
+}
+
+func (m *message) free() {
+	if m.pooled != nil {
+		pool.Put(m.pooled)
+	}
+	*m = message{}
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"slices"
+
+	"github.com/parley-ipc/parley/internal/rpcwire"
+)
+
+// outflow is the sending side of one stream. Its fields are guarded by the
+// writer's mu.
+type outflow struct {
+	id     uint32
+	credit int
+	wake   chan struct{} // at most one token: look again
+	stop   error         // no more messages can be sent
+	gone   bool          // the call is over: its number may be another's
+}
+
+func (o *outflow) ring() {
+	if o.wake == nil {
+		return
+	}
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+const maxCredit = 1 << 31
+
+// grant is the peer's word that the streams together may send n bytes more.
+func (w *writer) grant(n int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.credit += n
+	if n == 0 || w.credit > maxCredit {
+		return errWindow
+	}
+	for _, ch := range w.starved {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+	w.starved = w.starved[:0]
+	return nil
+}
+
+// grantStream is the same for one stream.
+func (w *writer) grantStream(o *outflow, n int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o.credit += n
+	if n == 0 || o.credit > maxCredit {
+		return errWindow
+	}
+	o.ring()
+	return nil
+}
+
+// halt ends sending on a stream.
+func (w *writer) halt(o *outflow, why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if o.stop == nil {
+		o.stop = why
+	}
+	o.ring()
+}
+
+// retire is called when the stream's Close is queued or has been read, before
+// its number can be used again. The caller holds mu.
+func (o *outflow) retire() {
+	o.gone = true
+	if o.stop == nil {
+		o.stop = io.EOF
+	}
+	o.ring()
+}
+
+// controlFor is control for a stream, unless it is over.
+func (w *writer) controlFor(o *outflow, kind rpcwire.Kind, payload []byte) {
+	w.mu.Lock()
+	if o.gone {
+		w.mu.Unlock()
+		return
+	}
+	w.putControl(kind, 0, o.id, payload)
+	w.flushUnlock(false)
+}
+
+// reset cancels a call of ours.
+func (w *writer) reset(o *outflow) {
+	w.halt(o, io.EOF)
+	w.controlFor(o, rpcwire.Reset, nil)
+}
+
+// take takes the cost of up to n bytes from both windows and returns how many
+// may be sent, -1 for not even a worthwhile part. The caller holds mu.
+func (w *writer) take(o *outflow, n int) int {
+	most := min(w.credit, o.credit) - rpcwire.Overhead
+	part := min(n, rpcwire.MaxPart)
+	if most < part && most < 16<<10 {
+		if w.credit <= o.credit && o.wake != nil && !slices.Contains(w.starved, o.wake) {
+			w.starved = append(w.starved, o.wake)
+		}
+		return -1
+	}
+	part = min(part, most)
+	w.credit -= cost(part)
+	o.credit -= cost(part)
+	return part
+}
+
+// putMessage queues a Message frame with all of m, if the windows allow it.
+// The caller holds mu. It takes m over on success.
+func (w *writer) putMessage(o *outflow, m *message, flags uint8) bool {
+	if len(m.b) > rpcwire.MaxPart || min(w.credit, o.credit) < cost(len(m.b)) {
+		return false
+	}
+	w.credit -= cost(len(m.b))
+	o.credit -= cost(len(m.b))
+	w.put(rpcwire.Message, flags|rpcwire.FlagMessage|packed(m), o.id, nil, m.b, m.pooled)
+	return true
+}
+
+func packed(m *message) uint8 {
+	if m.compressed {
+		return rpcwire.FlagCompressed
+	}
+	return 0
+}
+
+// put queues a frame of pre and b. pooled, which b is a part of or nil, goes
+// back to the pool when it has been written or copied. The caller holds mu.
+func (w *writer) put(kind rpcwire.Kind, flags uint8, id uint32, pre, b []byte, pooled *[]byte) {
+	t := rpcwire.AppendHead(w.room(), rpcwire.Head{Length: uint32(len(pre) + len(b)), Kind: kind, Flags: flags, Stream: id})
+	t = append(t, pre...)
+	whole := pooled == nil || len(b) == 0 || &b[0] == &(*pooled)[0] // else the queue may hold the parts before
+	if len(b) < small && whole {
+		w.tail = append(t, b...)
+		if pooled != nil {
+			pool.Put(pooled)
+		}
+		return
+	}
+	w.tail = t
+	w.queue(chunk{b: b, pooled: pooled})
+}
+
+// sendMessage sends m as one or several Message frames, waiting for room in
+// the windows, and takes m over. end says that the caller sends no more. It
+// must not be called by the holder of the reader's role.
+func (c *conn) sendMessage(ctx context.Context, o *outflow, m message, end bool) error {
+	last := uint8(0)
+	if end {
+		last = rpcwire.FlagEnd
+	}
+	w := &c.w
+	w.mu.Lock()
+	if o.stop != nil {
+		defer w.mu.Unlock()
+		m.free()
+		return o.stop
+	}
+	if w.putMessage(o, &m, last) {
+		w.flushUnlock(true)
+		return nil
+	}
+	w.mu.Unlock()
+	if len(m.b) <= rpcwire.MaxPart { // whole, but later
+		return c.sendParts(ctx, o, m, last, false)
+	}
+	return c.sendParts(ctx, o, m, last, true)
+}
+
+// sendParts waits for room as often as it takes.
+func (c *conn) sendParts(ctx context.Context, o *outflow, m message, last uint8, begun bool) error {
+	w := &c.w
+	rest := m.b
+	var pre []byte
+	drop := func() {
+		if len(rest) == len(m.b) { // else the queue may still hold parts of it
+			m.free()
+		}
+	}
+	if begun {
+		pre = binary.LittleEndian.AppendUint32(nil, uint32(len(m.b)))
+	}
+	for {
+		w.mu.Lock()
+		if o.stop != nil {
+			defer w.mu.Unlock()
+			drop()
+			return o.stop
+		}
+		if !begun && w.putMessage(o, &m, last) {
+			w.flushUnlock(true)
+			return nil
+		}
+		n := -1
+		if begun {
+			n = w.take(o, len(rest)+len(pre))
+		} else if w.credit <= o.credit && o.wake != nil && !slices.Contains(w.starved, o.wake) {
+			w.starved = append(w.starved, o.wake)
+		}
+		if n < 0 {
+			w.flushUnlock(true)
+			if err := c.awaitCredit(ctx, o); err != nil {
+				drop()
+				return err
+			}
+			continue
+		}
+		n -= len(pre)
+		flags := rpcwire.FlagMessage | packed(&m)
+		if n < len(rest) {
+			w.put(rpcwire.Message, flags|rpcwire.FlagPart, o.id, pre, rest[:n], nil)
+		} else {
+			w.put(rpcwire.Message, flags|last, o.id, pre, rest, m.pooled)
+		}
+		pre, rest = nil, rest[n:]
+		w.flushUnlock(true)
+		if len(rest) == 0 {
+			return nil
+		}
+	}
+}
+
+// awaitCredit waits until the windows may have grown.
+func (c *conn) awaitCredit(ctx context.Context, o *outflow) error {
+	c.waiters.Add(1)
+	defer c.waiters.Add(-1)
+	c.someoneReads()
+	select {
+	case <-o.wake:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.done:
+		return c.err
+	}
+}

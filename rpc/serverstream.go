@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import (
+	"context"
+
+	"fmt"
+
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+
+	"github.com/parley-ipc/parley/internal/rpcwire"
+)
+
+// serverStream is a call that the peer has made: its context, its transport
+// stream, and for a streaming method its grpc.ServerStream.
+type serverStream struct {
+	c        *conn
+	id       uint32
+	m        *method
+	peer     *peer.Peer
+	deadline time.Time
+	pairs    rpcwire.Pairs
+	subtype  string
+	encoding string
+	codec    encoding.CodecV2
+	comp     encoding.Compressor
+	out      outflow
+	inline   atomic.Int32
+	started  bool // of the reader's holder: the handler runs, or has run
+	stats    *callStats
+
+	in inbox
+
+	cmu   sync.Mutex // the context
+	cause error
+	done  chan struct{}
+	timer *time.Timer
+	after map[*int]func()
+	md    metadata.MD
+	files []*os.File
+
+	hmu        sync.Mutex // what goes back beside the messages
+	header     metadata.MD
+	trailer    metadata.MD
+	headerSent bool
+}
+
+var _ grpc.ServerStream = (*streamView)(nil)
+
+// transportStream is a serverStream as grpc.ServerTransportStream.
+type transportStream serverStream
+
+func (t *transportStream) Method() string { return t.m.full }
+func (t *transportStream) SetHeader(md metadata.MD) error {
+	return (*serverStream)(t).setHeader(md)
+}
+func (t *transportStream) SendHeader(md metadata.MD) error {
+	return (*serverStream)(t).sendHeader(md)
+}
+func (t *transportStream) SetTrailer(md metadata.MD) error {
+	(*serverStream)(t).setTrailer(md)
+	return nil
+}
+
+// onOpen is called by the reader's holder.
+func (c *conn) onOpen(h rpcwire.Head, p []byte) (mine bool, err error) {
+	r, err := rpcwire.ParseOpening(h.Flags, p)
+	if err != nil {
+		return true, err
+	}
+	if len(r.Metadata) > c.limits.MaxHeader {
+		return true, errHeaderSize(len(r.Metadata), c.limits.MaxHeader)
+	}
+	if h.Flags&rpcwire.FlagMessage != 0 {
+		if err := c.spend(len(r.Rest)); err != nil {
+			return true, err
+		}
+	}
+	m, err := c.method(&r)
+	if err != nil {
+		return true, err
+	}
+	s := &serverStream{c: c, id: h.Stream, m: m, peer: c.peer}
+	s.out.id, s.out.credit = h.Stream, int(c.hello.Window)
+	s.in.window, s.in.full, s.in.max = c.limits.StreamWindow, c.limits.StreamWindow, c.limits.MaxMessage
+	if r.Files > 0 {
+		if len(c.files) < r.Files {
+			return true, fmt.Errorf("%w: files that did not come", rpcwire.ErrFrame)
+		}
+		s.files = append(s.files, c.files[:r.Files]...)
+		c.files = c.files[r.Files:]
+	}
+	refuse, err := c.admit(h.Stream, s)
+	if err != nil {
+		return true, err
+	}
+	if refuse {
+		c.w.control(rpcwire.Close, rpcwire.FlagRefused|rpcwire.FlagStatus, h.Stream,
+			(&rpcwire.Closing{Flags: rpcwire.FlagStatus, Code: uint32(codes.Unavailable), Text: []byte("the server is stopping")}).Append(nil))
+		return true, nil
+	}
+	if h.Flags&rpcwire.FlagTimeout != 0 {
+		s.deadline = time.Now().Add(r.Timeout)
+	}
+	if h.Flags&rpcwire.FlagExtra != 0 {
+		s.pairs = append(rpcwire.Pairs(nil), r.Metadata...)
+		s.subtype, s.encoding = string(r.Subtype), string(r.Encoding)
+	}
+	return s.begin(h.Flags, r.Rest)
+}
+
+// method finds the method that an opening means.
+func (c *conn) method(r *rpcwire.Opening) (*method, error) {
+	if r.Flags&rpcwire.FlagNamed == 0 {
+		if r.Method == 0 || int(r.Method) > len(c.methods) {
+			return nil, fmt.Errorf("%w: method number %d", rpcwire.ErrFrame, r.Method)
+		}
+		return c.methods[r.Method-1], nil
+	}
+	m := c.serves.find(string(r.Name))
+	if r.Method != 0 {
+		if int(r.Method) != len(c.methods)+1 || r.Method > maxMethods {
+			return nil, fmt.Errorf("%w: method number %d", rpcwire.ErrFrame, r.Method)
+		}
+		c.methods = append(c.methods, m)
+	}
+	return m, nil
+}
+
+// begin starts the handler, or waits for its message.
+func (s *serverStream) begin(flags uint8, first []byte) (mine bool, err error) {
+	if st := s.unusable(); st != nil {
+		s.started = true
+		s.close(st, nil)
+		return true, nil
+	}
+	if s.m.unary != nil && flags&(rpcwire.FlagMessage|rpcwire.FlagPart|rpcwire.FlagEnd) == rpcwire.FlagMessage|rpcwire.FlagEnd && len(first) <= s.in.max {
+		m := message{b: first, compressed: flags&rpcwire.FlagCompressed != 0}
+		s.started, s.in.ended = true, true
+		return s.startUnary(m)
+	}
+	s.in.wake = make(chan struct{}, 1)
+	s.out.wake = make(chan struct{}, 1)
+	if s.m.stream != nil {
+		s.started = true
+		go s.runStream()
+	}
+	return s.takeIn(flags, first)
+}
+
+// unusable is why no handler can take the call.
+func (s *serverStream) unusable() *status.Status {
+	if s.m.missing != nil {
+		return s.m.missing
+	}
+	if s.subtype != "" {
+		if s.codec = codecFor(s.subtype); s.codec == nil {
+			return status.Newf(codes.Internal, "no codec registered for content-subtype %s", s.subtype)
+		}
+	}
+	if s.encoding != "" {
+		if s.comp = encoding.GetCompressor(s.encoding); s.comp == nil {
+			return status.Newf(codes.Unimplemented, "grpc: Decompressor is not installed for grpc-encoding %q", s.encoding)
+		}
+	}
+	return nil
+}
+
+func (s *serverStream) onMessage(h rpcwire.Head, p []byte) (mine bool, err error) {
+	return s.takeIn(h.Flags, p)
+}
+
+// takeIn takes in a part of a message, or the caller's end.
+func (s *serverStream) takeIn(flags uint8, b []byte) (mine bool, err error) {
+	s.in.mu.Lock()
+	if flags&rpcwire.FlagMessage != 0 {
+		err = s.in.add(flags, b)
+	} else if s.in.ended && flags&rpcwire.FlagEnd != 0 {
+		err = errWindow
+	}
+	if flags&rpcwire.FlagEnd != 0 {
+		if s.in.need > 0 {
+			err = rpcwire.ErrFrame
+		}
+		s.in.ended = true
+	}
+	if err != nil {
+		s.in.mu.Unlock()
+		return true, err
+	}
+	n := s.in.credit()
+	var m message
+	ready := false
+	if !s.started && (s.in.ended || s.in.fail != nil) {
+		s.started = true
+		m, ready = s.in.take()
+		ready = ready && s.in.pending() == 0 && s.in.fail == nil
+	} else if s.in.wake != nil {
+		select {
+		case s.in.wake <- struct{}{}:
+		default:
+		}
+	}
+	fail := s.in.fail
+	begun := s.started && s.m.unary != nil
+	s.in.mu.Unlock()
+	if n > 0 {
+		s.c.w.controlFor(&s.out, rpcwire.Window, u32(n))
+	}
+	switch {
+	case !begun:
+		return true, nil
+	case ready:
+		return s.startUnary(m)
+	case fail != nil:
+		s.close(status.Convert(fail), nil)
+	default:
+		s.close(status.New(codes.Internal, "cardinality violation: a unary call needs exactly one message"), nil)
+	}
+	m.free()
+	return true, nil
+}
+
+// startUnary runs the handler here or in a goroutine. m may lie in the
+// reader's buffer.
+func (s *serverStream) startUnary(m message) (mine bool, err error) {
+	if !s.m.pace.promoted() || s.c.w.try == nil {
+		if m.pooled == nil && len(m.b) > 0 {
+			m = copyMessage(m.b, m.compressed)
+		}
+		go s.runUnary(m)
+		return true, nil
+	}
+	s.inline.Store(isInline)
+	s.c.watch(s)
+	s.runUnary(m)
+	return s.inline.CompareAndSwap(isInline, isFinished), nil
+}
+
+func (s *serverStream) runUnary(m message) {
+	start := time.Now()
+	reply, st := s.handle(start, &m)
+	took := time.Since(start)
+	m.free()
+	s.m.pace.ran(took)
+	if s.inline.Load() == isInline {
+		s.c.running.Store(nil)
+	}
+	s.close(st, reply)
+}
+
+// handle runs the handler of a unary call.
+func (s *serverStream) handle(start time.Time, m *message) (reply any, st *status.Status) {
+	defer func() {
+		if p := recover(); p != nil {
+			reply, st = nil, s.panicked(p)
+		}
+	}()
+	if st := s.authorize(); st != nil {
+		return nil, st
+	}
+	r := s.c.serves
+	var ctx context.Context = s
+	if len(r.stats) > 0 {
+		ctx, s.stats = beginStats(ctx, r.stats, false, s.m.full, false, stats.Begin{})
+		s.tellHeader()
+	}
+	reply, err := s.m.unary.Handler(s.m.service.impl, ctx, func(v any) error {
+		err := decode(s.codec, s.encoding, s.in.max, m, v, "error unmarshalling request")
+		if err == nil {
+			s.stats.got(v, len(m.b))
+		}
+		return err
+	}, r.unary)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return reply, nil
+}
+
+func (s *serverStream) tellHeader() {
+	s.stats.tell(&stats.InHeader{
+		FullMethod: s.m.full, RemoteAddr: s.peer.Addr, LocalAddr: s.peer.LocalAddr,
+		Compression: s.encoding, Header: s.incoming(),
+	})
+}
+
+func (s *serverStream) panicked(p any) *status.Status {
+	s.c.logger.Error("panic in a handler", "method", s.m.full, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	return status.Newf(codes.Internal, "panic in the handler of %s", s.m.full)
+}
+
+// runStream runs a streaming handler.
+func (s *serverStream) runStream() {
+	s.close(s.handleStream(), nil)
+}
+
+func (s *serverStream) handleStream() (st *status.Status) {
+	defer func() {
+		if p := recover(); p != nil {
+			st = s.panicked(p)
+		}
+	}()
+	if st := s.authorize(); st != nil {
+		return st
+	}
+	r, d := s.c.serves, s.m.stream
+	v := &streamView{serverStream: s, ctx: s}
+	if len(r.stats) > 0 {
+		v.ctx, s.stats = beginStats(v.ctx, r.stats, false, s.m.full, false, stats.Begin{IsClientStream: d.ClientStreams, IsServerStream: d.ServerStreams})
+		s.tellHeader()
+	}
+	if r.stream == nil {
+		return toStatus(d.Handler(s.m.service.impl, v))
+	}
+	info := &grpc.StreamServerInfo{FullMethod: s.m.full, IsClientStream: d.ClientStreams, IsServerStream: d.ServerStreams}
+	return toStatus(r.stream(s.m.service.impl, v, info, d.Handler))
+}
+
+// onReset is the caller's cancellation.
+func (s *serverStream) onReset() {
+	s.cancel(context.Canceled)
+	s.c.w.halt(&s.out, status.Error(codes.Canceled, "context canceled"))
+	if !s.started {
+		s.started = true
+		s.close(status.New(codes.Canceled, "context canceled"), nil)
+	}
+}

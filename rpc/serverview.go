@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/parley-ipc/parley/internal/rpcwire"
+)
+
+// streamView is a serverStream as its streaming handler sees it.
+type streamView struct {
+	*serverStream
+	ctx context.Context
+}
+
+// Context implements grpc.ServerStream.
+func (v *streamView) Context() context.Context { return v.ctx }
+
+// SetHeader implements grpc.ServerStream.
+func (v *streamView) SetHeader(md metadata.MD) error { return v.setHeader(md) }
+
+// SendHeader implements grpc.ServerStream.
+func (v *streamView) SendHeader(md metadata.MD) error { return v.sendHeader(md) }
+
+// SetTrailer implements grpc.ServerStream.
+func (v *streamView) SetTrailer(md metadata.MD) { v.setTrailer(md) }
+
+// SendMsg implements grpc.ServerStream.
+func (v *streamView) SendMsg(msg any) error {
+	s := v.serverStream
+	s.hmu.Lock()
+	sent := s.headerSent
+	s.hmu.Unlock()
+	if !sent {
+		if err := s.sendHeaderQuietly(); err != nil {
+			return err
+		}
+	}
+	m, err := encode(s.codec, s.comp, msg)
+	if err == nil {
+		err = checkSend(len(m.b), s.c.limits.MaxSendMessage)
+	}
+	if err != nil {
+		return err
+	}
+	n := len(m.b)
+	if err := s.c.sendMessage(s, &s.out, m, false); err != nil {
+		if s.Err() != nil {
+			return toStatus(s.Err()).Err()
+		}
+		return status.Convert(err).Err()
+	}
+	s.stats.sent(msg, n)
+	return nil
+}
+
+// sendHeaderQuietly queues the header before the first message.
+func (s *serverStream) sendHeaderQuietly() error {
+	err := s.sendHeader(nil)
+	if errors.Is(err, errHeaderSent) {
+		return nil
+	}
+	return err
+}
+
+// RecvMsg implements grpc.ServerStream.
+func (v *streamView) RecvMsg(msg any) error {
+	s := v.serverStream
+	for {
+		s.in.mu.Lock()
+		m, ok := s.in.take()
+		ended, fail, n := s.in.ended, s.in.fail, s.in.credit()
+		s.in.mu.Unlock()
+		if n > 0 {
+			s.c.w.controlFor(&s.out, rpcwire.Window, u32(n))
+		}
+		switch {
+		case ok:
+			err := decode(s.codec, s.encoding, s.in.max, &m, msg, "failed to unmarshal the received message")
+			s.stats.got(msg, len(m.b))
+			m.free()
+			return err
+		case fail != nil:
+			return fail
+		case s.Err() != nil:
+			return toStatus(s.Err()).Err()
+		case ended:
+			return io.EOF
+		}
+		select {
+		case <-s.in.wake:
+		case <-s.Done():
+		}
+	}
+}

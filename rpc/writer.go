@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc
+
+import (
+	"os"
+	"sync"
+
+	"github.com/parley-ipc/parley/internal/rpcwire"
+	"github.com/parley-ipc/parley/transport"
+)
+
+// tryWriter is a transport that can write what fits at once.
+type tryWriter interface{ TryWrite(p []byte) (int, error) }
+
+// chunk is bytes to be written. Pooled ones go back to their pool then.
+type chunk struct {
+	b      []byte
+	pooled *[]byte
+	tail   bool       // b was our tail, and can be again
+	files  []*os.File // go with the first byte; never with pooled bytes
+}
+
+// writer gathers frames and writes them. Whoever finds nobody writing writes
+// all that is there, his neighbours' frames too; nobody waits for the lock
+// while the transport does.
+//
+// It also keeps the windows for what we send, under the same lock.
+type writer struct {
+	t   transport.Conn
+	try tryWriter // nil: a write may wait
+	c   *conn
+
+	mu      sync.Mutex
+	q       []chunk // guarded by mu: not yet taken by the one who writes
+	spare   []chunk
+	tail    []byte // guarded by mu: small frames after q
+	spares  [2][]byte
+	busy    bool // guarded by mu: somebody writes
+	quiet   *sync.Cond
+	err     error
+	credit  int             // guarded by mu: what the peer takes on all streams
+	starved []chan struct{} // guarded by mu: who waits for it
+}
+
+const (
+	small     = 8 << 10  // larger messages are queued, not copied
+	keepTail  = 64 << 10 // the largest buffer that is kept
+	pileLimit = 1 << 20  // of control frames that nobody reads: then the connection ends
+)
+
+// queue appends a chunk of its own. The caller holds mu.
+func (w *writer) queue(c chunk) {
+	if len(w.tail) > 0 {
+		w.q = append(w.q, chunk{b: w.tail, tail: true})
+		w.tail = nil
+	}
+	w.q = append(w.q, c)
+}
+
+// room returns the buffer to append small frames to. The caller holds mu.
+func (w *writer) room() []byte {
+	if w.tail == nil {
+		for i, s := range w.spares {
+			if s != nil {
+				w.spares[i] = nil
+				return s[:0]
+			}
+		}
+		return make([]byte, 0, 1024)
+	}
+	return w.tail
+}
+
+func (w *writer) keep(b []byte) {
+	if cap(b) > keepTail {
+		return
+	}
+	for i, s := range w.spares {
+		if s == nil {
+			w.spares[i] = b[:0]
+			return
+		}
+	}
+}
+
+// control queues a frame without a message and sends it.
+func (w *writer) control(kind rpcwire.Kind, flags uint8, stream uint32, payload []byte) {
+	w.mu.Lock()
+	if len(w.tail) > pileLimit {
+		w.mu.Unlock()
+		w.c.fail(errFlood)
+		return
+	}
+	w.putControl(kind, flags, stream, payload)
+	w.flushUnlock(false)
+}
+
+// putControl is control without sending. The caller holds mu.
+func (w *writer) putControl(kind rpcwire.Kind, flags uint8, stream uint32, payload []byte) {
+	b := rpcwire.AppendHead(w.room(), rpcwire.Head{Length: uint32(len(payload)), Kind: kind, Flags: flags, Stream: stream})
+	w.tail = append(b, payload...)
+}
+
+// flushUnlock writes what is queued, unless somebody does already, and unlocks
+// mu. Without wait it leaves to a goroutine what the transport does not take at
+// once.
+func (w *writer) flushUnlock(wait bool) {
+	if w.busy {
+		w.mu.Unlock()
+		return
+	}
+	w.busy = true
+	w.drainUnlock(wait, chunk{})
+}
+
+// drainUnlock is for the one who writes: rest goes before the queue.
+func (w *writer) drainUnlock(wait bool, rest chunk) {
+	for w.err == nil {
+		if rest.b == nil {
+			if rest = w.next(); rest.b == nil {
+				break
+			}
+		}
+		w.mu.Unlock()
+		n, err := w.write(rest, wait)
+		w.mu.Lock()
+		if err != nil {
+			w.err = err
+			break
+		}
+		if n < len(rest.b) {
+			w.mu.Unlock()
+			rest.b = rest.b[n:]
+			if w.c.crew.enlist() {
+				go func() {
+					defer w.c.crew.discharge()
+					w.mu.Lock()
+					w.drainUnlock(true, rest)
+				}()
+				return
+			}
+			w.mu.Lock()
+			w.err = errGoaway
+			break
+		}
+		if rest.pooled != nil {
+			pool.Put(rest.pooled)
+		} else if rest.tail {
+			w.keep(rest.b)
+		}
+		rest = chunk{}
+	}
+	w.busy = false
+	w.quiet.Broadcast()
+	err := w.err
+	w.mu.Unlock()
+	if err != nil {
+		w.c.fail(err)
+	}
+}
+
+// next takes the first chunk. The caller holds mu.
+func (w *writer) next() chunk {
+	if len(w.q) > 0 {
+		c := w.q[0]
+		w.q[0] = chunk{}
+		if w.q = w.q[1:]; len(w.q) == 0 {
+			w.q = nil
+		}
+		return c
+	}
+	b := w.tail
+	w.tail = nil
+	return chunk{b: b, tail: true}
+}
+
+func (w *writer) write(c chunk, wait bool) (int, error) {
+	b := c.b
+	if len(c.files) > 0 {
+		if !wait {
+			return 0, nil
+		}
+		return w.t.(transport.FilePasser).WriteFiles(b, c.files)
+	}
+
+	if w.try == nil {
+		if !wait {
+			return 0, nil
+		}
+		return w.t.Write(b)
+	}
+	n, err := w.try.TryWrite(b)
+	if err != nil || n == len(b) || !wait {
+		return n, err
+	}
+	w.c.someoneReads()
+	m, err := w.t.Write(b[n:])
+	return n + m, err
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shm
+
+import (
+	"context"
+	"os"
+)
+
+// ReadFilesContext is ReadFiles with a context in place of a deadline.
+func (c *Conn) ReadFilesContext(ctx context.Context, p []byte) (int, []*os.File, error) {
+	var files []*os.File
+	n, err := c.link.read(ctx, p, &files)
+	return n, files, err
+}
+
+// TryWrite writes as much of p as there is room for now, and waits for
+// nothing, not even for another Write: then it has written nothing.
+func (c *Conn) TryWrite(p []byte) (int, error) {
+	if s, ok := c.link.(*stream); ok {
+		return s.tryWrite(p)
+	}
+	return 0, nil
+}
+
+func (s *stream) tryWrite(p []byte) (n int, err error) {
+	w := &s.wr
+	if !w.mu.tryLock() {
+		return 0, nil
+	}
+	defer s.unlock(&w.half)
+	if err := s.writable(context.Background(), "write"); err != nil {
+		return 0, err
+	}
+	if w.ring.Free() < len(p) {
+		if _, err := w.ring.Look(); err != nil {
+			return 0, s.fail(err)
+		}
+		if err := s.lookTaken(); err != nil {
+			return 0, s.fail(err)
+		}
+	}
+	for n < len(p) {
+		m := copy(w.ring.Next(), p[n:min(len(p), n+chunk)])
+		if m == 0 {
+			break
+		}
+		n += m
+		if err = s.publish(m); err != nil {
+			break
+		}
+	}
+	s.count(&w.half, n)
+	if n == len(p) {
+		err = nil
+	}
+	return n, err
+}
