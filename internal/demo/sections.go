@@ -34,6 +34,15 @@ func sections() []section {
 			},
 		},
 		{
+			name:   "broadcast",
+			tables: shownTables,
+			rows: []mechanism{
+				shown("topic by policy", everybody),
+				shown("topic of frames", frames),
+				shown("topic and kill -9", successor),
+			},
+		},
+		{
 			name:   "synchronise",
 			tables: shownTables,
 			rows: []mechanism{

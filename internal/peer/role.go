@@ -18,6 +18,7 @@ type Role struct {
 	Address  string        `json:"address"`            // to listen on, or to dial
 	Intruder bool          `json:"intruder,omitempty"` // dials, and expects to be refused
 	Plugin   bool          `json:"plugin,omitempty"`   // a child of child.Start: see Stage.Plugin
+	Topic    *TopicRole    `json:"topic,omitempty"`    // publishes or subscribes in the engine at Address
 	Rules    []policy.Rule `json:"rules,omitempty"`    // for listening; none: the owner only
 	Cert     string        `json:"cert,omitempty"`     // tls
 	Key      string        `json:"key,omitempty"`
@@ -50,7 +51,8 @@ type Event struct {
 	Who     string `json:"who,omitempty"`     // Denied: whom policy refused
 	Method  string `json:"method,omitempty"`  // Denied: how it is known
 
-	Refusal Refusal `json:"refusal,omitzero"` // Tried
+	Refusal Refusal     `json:"refusal,omitzero"` // Tried
+	Topic   TopicReport `json:"topic,omitzero"`   // Published, Received
 }
 
 // What is a kind of event.
@@ -61,6 +63,8 @@ const (
 	Listening What = "listening" // the listener is there
 	Denied    What = "denied"    // policy refused a peer
 	Tried     What = "tried"     // an intruder has its answer
+	Published What = "published" // a publisher has done what it should
+	Received  What = "received"  // a subscriber has read to the end
 )
 
 func (e Event) String() string { return fmt.Sprintf("%s %s%s", e.What, e.Address, e.Who) }
