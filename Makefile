@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# `make help` lists the targets. Variables: TESTFLAGS, FUZZTIME, KILLS, SEED.
+# `make help` lists the targets. Variables: TESTFLAGS, FUZZTIME, KILLS, SEED, SET.
 
 SHELL     := bash
 GO        ?= go
@@ -7,6 +7,7 @@ TESTFLAGS ?=
 FUZZTIME  ?=
 KILLS     ?= 1000
 SEED      ?=
+SET       ?=
 CRASHLOG  := $(shell mktemp -u)
 LINT      := bin/golangci-lint-$(firstword $(shell cksum tools/go.sum))
 
@@ -15,10 +16,10 @@ LINT      := bin/golangci-lint-$(firstword $(shell cksum tools/go.sum))
 RACE = $$($(GO) list ./... | grep -vE '/cmd/|/internal/layers|/examples/')
 
 .DEFAULT_GOAL := help
-.PHONY: help fmt fmt-check lint vet test race fuzz crash interop bench cover budget generate-check dist ci ci-rest
+.PHONY: help fmt fmt-check lint vet test race fuzz crash interop arm64 bench cover budget generate-check dist ci ci-rest
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 fmt: ## format every Go file
 	gofmt -s -w $$(git ls-files -co --exclude-standard '*.go')
@@ -54,6 +55,9 @@ crash: ## KILLS (1000) SIGKILLs a transport, half on each side; SEED=n repeats a
 interop: ## net/http, net/rpc and grpc-go over every transport
 	.ci/interop
 
+arm64: ## the core packages compiled for arm64, under qemu-user (SET=primitives: the quick ones)
+	.ci/arm64 $(SET)
+
 bench: ## Parley beside its peers, between processes (a few minutes)
 	cd bench && $(GO) run ./connect && $(GO) run ./shm
 
@@ -76,3 +80,4 @@ ci: test ci-rest ## what must pass before a merge (under 25 minutes from cold)
 ci-rest: fmt-check lint vet race generate-check
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory crash KILLS=50
+	$(MAKE) --no-print-directory arm64 SET=primitives

@@ -102,6 +102,7 @@ func TestMemoryBetweenProcesses(t *testing.T) {
 }
 
 func TestMemoryToAChild(t *testing.T) {
+	proctest.NeedsKernel(t, "starts no program of this processor by itself")
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

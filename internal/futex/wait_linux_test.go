@@ -9,11 +9,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/parley-ipc/parley/internal/proctest"
 )
 
 // TestWait asks the kernel alone: both ways to sleep, of which the second
 // serves where FUTEX_WAITV is missing.
 func TestWait(t *testing.T) {
+	proctest.NeedsKernel(t, "lacks FUTEX_WAITV")
 	var bell, cancel atomic.Uint32
 	bell.Store(7)
 	two := func(b, c uint32) (bool, unix.Errno) { return waitTwo(&bell, b, &cancel, c, time.Second) }

@@ -60,6 +60,7 @@ func Wait(word *atomic.Uint32, v uint32, cancel *atomic.Uint32, c uint32, limit 
 			return false, true
 		}
 		overslept, err = waitOne(word, v, min(limit, slice))
+		overslept = overslept && limit <= slice // else it was our look for cancellation that came due
 	}
 	return rest(overslept, err)
 }

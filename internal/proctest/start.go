@@ -60,7 +60,7 @@ func command(t testing.TB, o Options) *exec.Cmd {
 	if o.UID != nil {
 		exe = reachable(t, exe)
 	}
-	argv := slices.Concat(o.Prefix, []string{exe}, o.Args)
+	argv := slices.Concat(o.Prefix, emulator(), []string{exe}, o.Args)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = slices.Concat(inherited(o), o.Env, []string{Environ(o.Role), controlEnv + "=1"})
 	cmd.Dir, cmd.ExtraFiles = o.Dir, o.ExtraFiles

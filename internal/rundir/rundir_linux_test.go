@@ -8,10 +8,12 @@ import (
 	"testing"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/proctest"
 )
 
 // TestLinkOnTheWay: on Linux no component may be a link.
 func TestLinkOnTheWay(t *testing.T) {
+	proctest.NeedsKernel(t, "lacks openat2")
 	w := newWorld(t)
 	w.mkdir(t, "real/p", 0o700)
 	w.link(t, "real", "way")

@@ -170,6 +170,7 @@ func TestNamedCellWatchEnds(t *testing.T) {
 
 // Whoever may write to the file may cut it short. Nobody ends of that.
 func TestNamedCellCutShort(t *testing.T) {
+	proctest.NeedsKernel(t, "tells no address of a SIGBUS")
 	w := writer[cell.Text](t, "cut")
 	r := reader[cell.Text](t, "cut", cell.NamedConfig{Config: cell.Config{NoSpin: true}})
 	path := filepath.Join(os.Getenv("PARLEY_RUNTIME_DIR"), "cut.cell.seg")

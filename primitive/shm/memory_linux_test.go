@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/primitive/shm"
 )
 
@@ -98,6 +99,7 @@ func TestMemoryCrosses(t *testing.T) {
 
 // TestSealedMemoryCannotChange tries what the owner and a peer could.
 func TestSealedMemoryCannotChange(t *testing.T) {
+	proctest.NeedsKernel(t, "ignores MADV_REMOVE instead of refusing it")
 	m := sealed(t, make([]byte, page))
 	b, err := m.Bytes()
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/primitive/filelock"
 	"github.com/parley-ipc/parley/primitive/shm"
 )
@@ -266,6 +267,7 @@ func TestNamedOwner(t *testing.T) {
 // Whoever may write to the file may cut it short under our hands. That is an
 // error and not the end of us.
 func TestNamedCutShort(t *testing.T) {
+	proctest.NeedsKernel(t, "tells no address of a SIGBUS")
 	n := open(t, "cut", shm.NamedConfig{Size: 3 * os.Getpagesize()})
 	r := open(t, "cut", shm.NamedConfig{ReadOnly: true})
 	if err := os.Truncate(n.Path(), 8192); err != nil {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/primitive/shm"
 )
 
@@ -75,6 +76,7 @@ func TestMappedTwiceAndSeenByTheReceiver(t *testing.T) {
 }
 
 func TestSealedAgainstEverybody(t *testing.T) {
+	proctest.NeedsKernel(t, "ignores MADV_REMOVE instead of refusing it")
 	s, m := segment(t, page)
 	fd := s.FD()
 	for name, err := range map[string]error{
