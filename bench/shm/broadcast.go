@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,9 @@ import (
 
 // castRing is large enough for records of 1 MiB.
 const castRing = 16 << 20
+
+// patience is how long a publisher waits for a reader that the machine starves.
+const patience = time.Minute
 
 // cast is a side of broadcasts: the left publishes to each right, and each
 // right may publish to the left. Descriptors travel over a message connection,
@@ -31,8 +35,8 @@ type cast struct {
 	spin  broadcast.Spin
 }
 
-func broadcastRole(many bool) func(context.Context, side) (party.Runner, error) {
-	return func(ctx context.Context, s side) (party.Runner, error) {
+func broadcastRole(many bool) party.Role {
+	return func(ctx context.Context, s party.Side) (party.Runner, error) {
 		name := "cast"
 		if many {
 			name = "cast-many"
@@ -47,10 +51,10 @@ func broadcastRole(many bool) func(context.Context, side) (party.Runner, error) 
 }
 
 // meetAll has each right listen, and gives what connects everybody.
-func meetAll(ctx context.Context, s side, name string) (func(*cast) error, error) {
-	address := func(i int) string { return "unix://" + s.path(fmt.Sprintf("%s-%d.sock", name, i)) }
-	if !s.left {
-		accept, err := meet(ctx, s, address(s.index))
+func meetAll(ctx context.Context, s party.Side, name string) (func(*cast) error, error) {
+	address := func(i int) string { return "unix://" + s.Path(fmt.Sprintf("%s-%d.sock", name, i)) }
+	if !s.Left {
+		accept, err := meet(ctx, s, address(s.Index))
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +68,7 @@ func meetAll(ctx context.Context, s side, name string) (func(*cast) error, error
 		}, nil
 	}
 	return func(c *cast) error {
-		for i := range s.readers {
+		for i := range s.Readers {
 			dial, err := meet(ctx, s, address(i))
 			if err != nil {
 				return err
@@ -197,7 +201,7 @@ func (c *cast) receive() (size int, err error) {
 // poll, as iceoryx's do: waking them is not the primitive's business.
 type loans struct{ cast }
 
-func loanRole(ctx context.Context, s side) (party.Runner, error) {
+func loanRole(ctx context.Context, s party.Side) (party.Runner, error) {
 	connect, err := meetAll(ctx, s, "loan")
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ type duplex interface {
 }
 
 // duplexRunner runs trips and flows over d, once it is connected.
-func duplexRunner(s side, connect func() (duplex, error)) party.Runner {
+func duplexRunner(s party.Side, connect func() (duplex, error)) party.Runner {
 	var d duplex
 	return func(c party.Command) (party.Figures, error) {
 		if d == nil {
@@ -25,7 +25,7 @@ func duplexRunner(s side, connect func() (duplex, error)) party.Runner {
 				return nil, err
 			}
 		}
-		if s.left {
+		if s.Left {
 			return lead(d, c)
 		}
 		return nil, follow(d, c)

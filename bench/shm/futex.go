@@ -19,7 +19,6 @@ type futexPair struct {
 	out, in        slotView
 	sent, received uint32
 	bytes          []byte
-	size           uint32
 }
 
 // slotView is a slot: a word that counts messages, the size, the bytes.
@@ -34,8 +33,8 @@ const (
 	slotSize = slotBody + 1<<20
 )
 
-func futexRole(_ context.Context, s side) (party.Runner, error) {
-	f, err := os.OpenFile(s.path("go-futex"), os.O_RDWR|os.O_CREATE, 0o600)
+func futexRole(_ context.Context, s party.Side) (party.Runner, error) {
+	f, err := os.OpenFile(s.Path("go-futex"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +49,7 @@ func futexRole(_ context.Context, s side) (party.Runner, error) {
 		return slotView{word: shm.Uint32(b, 0), size: shm.Uint32(b, 64), body: b[slotBody:]}
 	}
 	p := &futexPair{out: view(m[:slotSize]), in: view(m[slotSize:]), bytes: make([]byte, 1<<20)}
-	if !s.left {
+	if !s.Left {
 		p.out, p.in = p.in, p.out
 	}
 	return duplexRunner(s, func() (duplex, error) { return p, nil }), nil

@@ -25,13 +25,13 @@ type messages struct {
 	bytes []byte
 }
 
-func messageRole(scheme string, many bool) func(context.Context, side) (party.Runner, error) {
-	return func(ctx context.Context, s side) (party.Runner, error) {
+func messageRole(scheme string, many bool) party.Role {
+	return func(ctx context.Context, s party.Side) (party.Runner, error) {
 		name := scheme
 		if many {
 			name += "-many"
 		}
-		connect, err := meet(ctx, s, scheme+"://"+s.path(name+".sock"))
+		connect, err := meet(ctx, s, scheme+"://"+s.Path(name+".sock"))
 		if err != nil {
 			return nil, err
 		}
@@ -57,8 +57,8 @@ func messageRole(scheme string, many bool) func(context.Context, side) (party.Ru
 }
 
 // meet listens on the right; the connection is made when it is first wanted.
-func meet(ctx context.Context, s side, address string) (func() (transport.Conn, error), error) {
-	if s.left {
+func meet(ctx context.Context, s party.Side, address string) (func() (transport.Conn, error), error) {
+	if s.Left {
 		return func() (transport.Conn, error) { return parley.Dial(ctx, address) }, nil
 	}
 	ln, err := parley.Listen(ctx, address)
@@ -103,8 +103,8 @@ func (m *messages) receive() (int, error) {
 
 // memory hands over sealed memory again and again; the right checks it and
 // answers.
-func (m *messages) memory(s side, c party.Command) (party.Figures, error) {
-	if !s.left {
+func (m *messages) memory(s party.Side, c party.Command) (party.Figures, error) {
+	if !s.Left {
 		for range c.Count {
 			r, err := m.conn.Receive(m.ctx)
 			if err != nil {
@@ -134,8 +134,8 @@ func (m *messages) memory(s side, c party.Command) (party.Figures, error) {
 }
 
 // prepare times what comes before: the left's first touch, or the sealing.
-func prepare(s side, c party.Command) (party.Figures, error) {
-	if !s.left {
+func prepare(s party.Side, c party.Command) (party.Figures, error) {
+	if !s.Left {
 		return nil, nil
 	}
 	sealed, touch, seal, err := sealedMemory(c.Size)

@@ -4,49 +4,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/parley-ipc/parley/bench/internal/natsd"
 	"github.com/parley-ipc/parley/bench/internal/party"
 )
-
-// natsServer is the role of the process that only serves.
-const natsServer = "nats-server"
-
-// patience is how long anything of NATS may take.
-const patience = time.Minute
-
-// serveNATS serves on a port of the kernel's choice until stdin ends, and
-// leaves its address in the directory. Nothing is dropped: the limits on what
-// is pending are out of reach.
-func serveNATS(s side) error {
-	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true, MaxPending: 4 << 30, WriteDeadline: patience})
-	if err != nil {
-		return err
-	}
-	srv.Start()
-	defer srv.Shutdown()
-	if !srv.ReadyForConnections(patience) {
-		return errors.New("the NATS server did not start")
-	}
-	if err := os.WriteFile(s.natsFile(), []byte(srv.ClientURL()), 0o600); err != nil {
-		return err
-	}
-	if _, err := fmt.Println("up"); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
-}
-
-// natsFile has the server's address; each number of readers has a server.
-func (s side) natsFile() string { return s.path(fmt.Sprintf("nats-%d", s.readers)) }
 
 // natsPair is a side of it: the left publishes to all rights, each of which
 // publishes to the left.
@@ -58,19 +21,19 @@ type natsPair struct {
 	answers int // for each of ours
 }
 
-func natsRole(_ context.Context, s side) (party.Runner, error) {
-	url, err := os.ReadFile(s.natsFile())
+func natsRole(_ context.Context, s party.Side) (party.Runner, error) {
+	url, err := natsd.URL(s)
 	if err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(string(url))
+	nc, err := nats.Connect(url)
 	if err != nil {
 		return nil, err
 	}
 	p := &natsPair{nc: nc, to: "left", bytes: make([]byte, 1<<20), answers: 1}
 	from := "right"
-	if s.left {
-		p.to, from, p.answers = from, p.to, s.readers
+	if s.Left {
+		p.to, from, p.answers = from, p.to, s.Readers
 	}
 	if p.sub, err = nc.SubscribeSync(from); err != nil {
 		return nil, err
@@ -97,11 +60,11 @@ func (p *natsPair) sendMany(size, n int) error {
 
 func (p *natsPair) receive() (int, error) {
 	for range p.answers - 1 {
-		if _, err := p.sub.NextMsg(patience); err != nil {
+		if _, err := p.sub.NextMsg(natsd.Patience); err != nil {
 			return 0, err
 		}
 	}
-	m, err := p.sub.NextMsg(patience)
+	m, err := p.sub.NextMsg(natsd.Patience)
 	if err != nil {
 		return 0, err
 	}

@@ -58,10 +58,10 @@ func (s *stream) receive() (int, error) {
 	return io.ReadFull(s.r, s.bytes[:n])
 }
 
-func socketRole(ctx context.Context, s side) (party.Runner, error) {
-	path := s.path("raw.sock")
+func socketRole(ctx context.Context, s party.Side) (party.Runner, error) {
+	path := s.Path("raw.sock")
 	connect := func() (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "unix", path) }
-	if !s.left {
+	if !s.Left {
 		ln, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 		if err != nil {
 			return nil, err
@@ -78,10 +78,10 @@ func socketRole(ctx context.Context, s side) (party.Runner, error) {
 }
 
 // pipeRole uses two named pipes, opened for both so that nobody waits.
-func pipeRole(_ context.Context, s side) (party.Runner, error) {
+func pipeRole(_ context.Context, s party.Side) (party.Runner, error) {
 	var ends [2]*os.File // what the left writes, what the right writes
 	for i := range ends {
-		path := s.path(fmt.Sprintf("pipe%d", i))
+		path := s.Path(fmt.Sprintf("pipe%d", i))
 		if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, unix.EEXIST) {
 			return nil, err
 		}
@@ -91,7 +91,7 @@ func pipeRole(_ context.Context, s side) (party.Runner, error) {
 		}
 		ends[i] = f
 	}
-	if !s.left {
+	if !s.Left {
 		ends[0], ends[1] = ends[1], ends[0]
 	}
 	return duplexRunner(s, func() (duplex, error) { return newStream(ends[1], ends[0]), nil }), nil

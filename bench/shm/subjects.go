@@ -11,8 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
+	"github.com/parley-ipc/parley/bench/internal/natsd"
 	"github.com/parley-ipc/parley/bench/internal/party"
 )
 
@@ -33,9 +33,6 @@ func (a able) can(c party.Command, at party.Placement) bool {
 // subjects makes the list for one placement, in dir. What is not installed is
 // left out, with a word on stderr.
 func subjects(ctx context.Context, dir string, at party.Placement, only *regexp.Regexp) ([]party.Subject, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
 	list := slices.Concat(limits(ctx, dir), installed(ctx, dir, at), ours(dir))
 	return slices.DeleteFunc(list, func(s party.Subject) bool { return !only.MatchString(s.Name) }), nil
 }
@@ -114,42 +111,23 @@ func startRouDi(ctx context.Context) (stop func()) {
 
 // ours run in processes of this program.
 func ours(dir string) []party.Subject {
-	pair := func(name string, a able) party.Subject { return goSubject(name, dir, 1, a) }
+	pair := func(name string, a able) party.Subject {
+		return party.Subject{Name: name, Can: a.can, Specs: party.Pair(name, dir, 1)}
+	}
+	many := func(name string, a able) party.Subject {
+		return party.Subject{Name: name, Can: a.can, Specs: party.Pair(name, dir, readers)}
+	}
 	return []party.Subject{
 		pair(goFutex, able{ops: []string{opTrip}}),
 		pair(netUnix, able{ops: []string{opTrip, opFlow}}),
 		pair("Go os, pipes", able{ops: []string{opTrip, opFlow}}),
-		withNATS(pair(coreNATS, able{ops: []string{opTrip, opFlow}, max: 64 << 10}), dir),
-		withNATS(goSubject(coreNATS, dir, readers, able{ops: []string{opPublish}}), dir),
+		natsd.Beside(pair(coreNATS, able{ops: []string{opTrip, opFlow}, max: 64 << 10}), dir),
+		natsd.Beside(many(coreNATS, able{ops: []string{opPublish}}), dir),
 		pair("Parley message, unix", able{ops: []string{opTrip, opFlow, opMemory}}),
 		pair(parleyShm, able{ops: []string{opTrip, opFlow, opMemory, opTouch, opSeal}}),
 		pair(parleyMany, able{ops: []string{opFlow}, max: 1 << 10}),
-		goSubject(parleyCast, dir, readers, able{ops: []string{opPublish}}),
-		goSubject(castMany, dir, readers, able{ops: []string{opPublish}}),
+		many(parleyCast, able{ops: []string{opPublish}}),
+		many(castMany, able{ops: []string{opPublish}}),
 		pair(parleyLoan, able{ops: []string{opLoan}}),
 	}
-}
-
-// goSubject has n processes that answer and one that begins, which play the
-// role of its name.
-func goSubject(name, dir string, n int, a able) party.Subject {
-	s := party.Subject{Name: name, Can: a.can}
-	for i := range n {
-		s.Specs = append(s.Specs, roleSpec(name, "right", dir, i, n))
-	}
-	s.Specs = append(s.Specs, roleSpec(name, "left", dir, 0, n))
-	return s
-}
-
-func roleSpec(name, side, dir string, index, n int) party.Spec {
-	role := strings.Join([]string{name, side, dir, strconv.Itoa(index), strconv.Itoa(n)}, "|")
-	return party.Spec{Env: []string{roleEnv + "=" + role, "PARLEY_RUNTIME_DIR=" + dir}}
-}
-
-// withNATS adds the server, in a process of its own.
-func withNATS(s party.Subject, dir string) party.Subject {
-	n := len(s.Specs) - 1
-	s.Extra = 1
-	s.Specs = append([]party.Spec{roleSpec(natsServer, "extra", dir, 0, n)}, s.Specs...)
-	return s
 }

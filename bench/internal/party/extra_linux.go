@@ -4,29 +4,28 @@ package party
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// tick is the unit of /proc/PID/stat: USER_HZ, 100 a second on Linux.
-const tick = 10 * time.Millisecond
+// ProcessorTimeOf is what another process has used. Its clock is named as
+// clock_getcpuclockid(3) does: the number's complement, shifted by three, and
+// the kind of clock in the low bits.
+func ProcessorTimeOf(pid int) (time.Duration, error) {
+	const scheduled = 2 // CPUCLOCK_SCHED
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|scheduled), &t); err != nil {
+		return 0, fmt.Errorf("processor time of %d: %w", pid, err)
+	}
+	return time.Duration(t.Nano()), nil
+}
 
-// processorTime reads what another process has used, to the tick.
+// processorTime is ProcessorTimeOf, and nothing for a process that has ended.
 func (p *process) processorTime() time.Duration {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	d, err := ProcessorTimeOf(p.cmd.Process.Pid)
 	if err != nil {
 		return 0
 	}
-	// The name in brackets may hold anything; utime and stime are the 12th
-	// and 13th field after it.
-	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	if len(fields) < 13 {
-		return 0
-	}
-	var user, system time.Duration
-	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
-		return 0
-	}
-	return (user + system) * tick
+	return d
 }

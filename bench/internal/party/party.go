@@ -54,6 +54,7 @@ const (
 	Median = "p50"    // of a round trip
 	CPU    = "cpu"    // a message, all processes of the subject, in nanoseconds
 	Allocs = "allocs" // a message, of the process that begins
+	Memory = "memory" // of one connection, all processes, in bytes
 )
 
 // Placement says on which processors the processes of a subject run.

@@ -30,7 +30,7 @@ func Serve(in io.Reader, out io.Writer, run Runner) error {
 		if _, err := fmt.Fprintln(out, "ready"); err != nil {
 			return err
 		}
-		before := processorTime()
+		before := ProcessorTime()
 		figures, err := run(c)
 		if err != nil {
 			return fmt.Errorf("%v: %w", c, err)
@@ -39,7 +39,7 @@ func Serve(in io.Reader, out io.Writer, run Runner) error {
 			figures = Figures{}
 		}
 		if _, has := figures[CPU]; !has {
-			figures[CPU] = float64(processorTime() - before)
+			figures[CPU] = float64(ProcessorTime() - before)
 		}
 		if _, err := fmt.Fprintln(out, figures.line()); err != nil {
 			return err
@@ -73,8 +73,8 @@ func parseFigures(line string) (Figures, error) {
 	return f, nil
 }
 
-// processorTime is what this process has used.
-func processorTime() time.Duration {
+// ProcessorTime is what this process has used.
+func ProcessorTime() time.Duration {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
 		return 0

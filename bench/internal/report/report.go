@@ -67,10 +67,9 @@ func (r *Report) Print(w io.Writer) error {
 	for _, row := range r.Rows {
 		if row.Cell != cell {
 			cell = row.Cell
-			fmt.Fprintf(tw, "\n| %s\t| time\t| quartiles\t| rate\t| CPU, all sides\t| allocations\t| of the best |\n|---\t|---\t|---\t|---\t|---\t|---\t|--- |\n", cell)
+			fmt.Fprintf(tw, "\n| %s\t| median\t| quartiles\t| rate\t| CPU, all sides\t| allocations\t| of the best |\n|---\t|---\t|---\t|---\t|---\t|---\t|--- |\n", cell)
 		}
-		fmt.Fprintf(tw, "| %s\t| %s\t| %s–%s\t| %s\t| %s\t| %s\t| %.3g× |\n", row.Subject, Nanoseconds(row.time()), Nanoseconds(row.Low), Nanoseconds(row.High),
-			rate(row.Figures[party.Time]), Nanoseconds(row.Figures[party.CPU]), row.allocs(), row.Relative)
+		row.print(tw)
 	}
 	r.printTargets(tw)
 	return tw.Flush()
@@ -93,16 +92,21 @@ func (r *Report) printTargets(w io.Writer) {
 	}
 }
 
-// time is the median round trip where there were round trips.
-func (r Row) time() float64 {
+func (r Row) print(w io.Writer) {
+	unit, value, perSecond, cpu := Nanoseconds, r.Figures[party.Time], rate(r.Figures[party.Time]), Nanoseconds(r.Figures[party.CPU])
 	if p50, has := r.Figures[party.Median]; has {
-		return p50
+		value = p50
 	}
-	return r.Figures[party.Time]
+	if memory, has := r.Figures[party.Memory]; has {
+		unit, value, perSecond, cpu = kibibytes, memory, "", ""
+	}
+	fmt.Fprintf(w, "| %s\t| %s\t| %s–%s\t| %s\t| %s\t| %s\t| %.3g× |\n", r.Subject, unit(value), unit(r.Low), unit(r.High), perSecond, cpu, r.allocs(), r.Relative)
 }
 
+func kibibytes(n float64) string { return fmt.Sprintf("%.1f KiB", n/1024) }
+
 func (r Row) allocs() string {
-	if n, has := r.Figures[party.Allocs]; has {
+	if n, has := r.Figures[party.Allocs]; has && r.Figures[party.Memory] == 0 {
 		return fmt.Sprintf("%.1f", n)
 	}
 	return ""
