@@ -33,6 +33,8 @@ var roles = map[string]party.Role{
 	parleyMany:             messageRole("shm", true),
 	parleyCast:             broadcastRole(false),
 	castMany:               broadcastRole(true),
+	topicName:              topicRole(false),
+	topicMany:              topicRole(true),
 	parleyLoan:             loanRole,
 }
 

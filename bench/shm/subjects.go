@@ -128,6 +128,8 @@ func ours(dir string) []party.Subject {
 		pair(parleyMany, able{ops: []string{opFlow}, max: 1 << 10}),
 		many(parleyCast, able{ops: []string{opPublish}}),
 		many(castMany, able{ops: []string{opPublish}}),
+		many(topicName, able{ops: []string{opPublish}}),
+		many(topicMany, able{ops: []string{opPublish}}),
 		pair(parleyLoan, able{ops: []string{opLoan}}),
 	}
 }

@@ -19,6 +19,8 @@ const (
 	parleyMany = "Parley message, shm, SendBatch"
 	parleyCast = "Parley broadcast"
 	castMany   = "Parley broadcast, PublishBatch"
+	topicName  = "Parley topic"
+	topicMany  = "Parley topic, batched"
 	parleyLoan = "Parley broadcast, both ways, polling"
 )
 
@@ -39,6 +41,8 @@ var targets = []report.Target{
 	{Says: "one way, 64 KiB, Send", Cell: cell(party.Free, opFlow, 64<<10), Metric: party.Time, Subject: parleyShm, Against: []string{ring}, Faster: 0.85},
 	{Says: "broadcast to 4, 64 B, batched", Cell: cell(party.Free, opPublish, 64), Metric: party.Time, Subject: castMany, Rate: publishRate},
 	{Says: "broadcast to 4, 64 B, NATS", Cell: cell(party.Free, opPublish, 64), Metric: party.Time, Subject: castMany, Against: []string{coreNATS}, Faster: 25},
+	{Says: "topic to 4, 64 B, batched", Cell: cell(party.Free, opPublish, 64), Metric: party.Time, Subject: topicMany, Rate: publishRate},
+	{Says: "topic to 4, 64 B, NATS", Cell: cell(party.Free, opPublish, 64), Metric: party.Time, Subject: topicMany, Against: []string{coreNATS}, Faster: 25},
 	{Says: "loan of 1 MiB, iceoryx", Cell: cell(party.Free, opLoan, 1<<20), Metric: party.Median, Subject: parleyLoan, Against: []string{iceoryx}, AtMost: 1},
 	{Says: "loan of 1 MiB beside one of 64 B", Cell: cell(party.Free, opLoan, 1<<20), Metric: party.Median, Subject: parleyLoan, Against: []string{parleyLoan}, Over: &smallLoan, AtMost: 1.5},
 	{Says: "SendMemory, 64 KiB", Cell: cell(party.Free, opMemory, 64<<10), Metric: party.Median, Subject: parleyShm, AtMost: 50e3},

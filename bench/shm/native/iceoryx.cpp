@@ -4,6 +4,7 @@
  * one topic from the left, one from each right, whose number is NUMBER. Nothing
  * is dropped: the publisher waits. SLEEPS is 1 for a WaitSet, 0 for polling. */
 #include "party.h"
+#include <iceoryx_hoofs/log/logmanager.hpp>
 #include <iceoryx_posh/popo/untyped_publisher.hpp>
 #include <iceoryx_posh/popo/untyped_subscriber.hpp>
 #include <iceoryx_posh/popo/wait_set.hpp>
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
 	if (argc != 6)
 		return 2;
 	std::string side = argv[1], name = argv[2], number = argv[3];
+	log::LogManager::GetLogManager().SetDefaultLogLevel(log::LogLevel::kError, log::LogLevelOutput::kHideLogLevel);
 	std::string process = name + side + number;
 	runtime::PoshRuntime::initRuntime(RuntimeName_t(cxx::TruncateToCapacity, process)); /* before any of Side */
 	Side s;
