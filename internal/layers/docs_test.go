@@ -121,13 +121,16 @@ func statusIsTrue(tr *tree) []string {
 	return bad
 }
 
-// says reports whether a test of dir, or the suite of transports, has each
-// part of the subtest's name as a string.
+// suites are run by other packages' tests.
+var suites = []string{"transport/transporttest", "topic/topictest"}
+
+// says reports whether a test of dir, or a suite, has each part of the
+// subtest's name as a string.
 func (tr *tree) says(dir, name string) bool {
 	for _, part := range strings.Split(name, "/") {
 		literal := []byte(strconv.Quote(part))
 		if !slices.ContainsFunc(tr.goFiles(), func(f file) bool {
-			return (f.dir() == dir && f.isTest() || f.dir() == "transport/transporttest") && bytes.Contains(f.text, literal)
+			return (f.dir() == dir && f.isTest() || slices.Contains(suites, f.dir())) && bytes.Contains(f.text, literal)
 		}) {
 			return false
 		}
