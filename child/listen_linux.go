@@ -265,16 +265,9 @@ func (l *Listener) inherit(cfg ListenConfig) *acceptor.Acceptor {
 }
 
 func listenLater(ctx context.Context, addr endpoint.Address, cfg ListenConfig) (*acceptor.Acceptor, error) {
-	claim, err := endpoint.Acquire(ctx, addr)
+	raw, claim, err := unixconn.Claim(ctx, addr)
 	if err != nil {
 		return nil, err
-	}
-	raw, err := unixconn.Listen(claim.Path(), addr.String(), claim.Mode())
-	if err != nil {
-		return nil, errors.Join(err, claim.Close())
-	}
-	if err := claim.Bound(); err != nil {
-		return nil, errors.Join(err, raw.Close(), claim.Close())
 	}
 	return acceptor.New(acceptor.Config{
 		ListenConfig: transport.ListenConfig{Authorizer: cfg.Authorizer, HandshakeTimeout: cfg.HandshakeTimeout, Logger: cfg.Logger},

@@ -3,18 +3,17 @@
 package child
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/parley-ipc/parley/internal/loglines"
 )
 
 const (
-	// maxLogged bounds a line in the log; a longer one is cut into several.
-	maxLogged = 4096
 	// leftovers is the time to read what a dead child's pipes still hold, which
 	// a process that it left behind may hold open for ever.
 	leftovers = 250 * time.Millisecond
@@ -81,25 +80,11 @@ func (o *output) close() {
 
 func pump(r io.Reader, w io.Writer, logger *slog.Logger, stream string) {
 	if w == nil {
-		logLines(r, logger, stream)
+		loglines.Copy(r, logger, stream)
 		return
 	}
 	if _, err := io.Copy(w, r); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		logger.Warn("child's output is lost", "stream", stream, "error", err)
 		_, _ = io.Copy(io.Discard, r) // lest the child wait for room
-	}
-}
-
-// logLines logs what r gives, line by line, until r ends.
-func logLines(r io.Reader, logger *slog.Logger, stream string) {
-	lines := bufio.NewReaderSize(r, maxLogged)
-	for {
-		line, _, err := lines.ReadLine()
-		if len(line) > 0 {
-			logger.Info("child says", "stream", stream, "line", string(line))
-		}
-		if err != nil {
-			return
-		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/unixconn"
 	"github.com/parley-ipc/parley/primitive/process"
 )
 
@@ -30,7 +31,7 @@ func spawn(ctx context.Context, cfg Config) (*Process, error) {
 	var sock *net.UnixConn
 	var theirs *os.File
 	if !cfg.Plain {
-		if sock, theirs, err = socketpair(); err != nil {
+		if sock, theirs, err = unixconn.Pair(); err != nil {
 			out.close()
 			return nil, startError(cfg, err)
 		}
@@ -58,19 +59,6 @@ func spawn(ctx context.Context, cfg Config) (*Process, error) {
 		return nil, fault.Wrap("start child", cfg.Name, err)
 	}
 	return p, nil
-}
-
-func socketpair() (*net.UnixConn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "socketpair"), os.NewFile(uintptr(fds[1]), "socketpair")
-	c, err := net.FileConn(ours)
-	if err := errors.Join(err, ours.Close()); err != nil {
-		return nil, nil, errors.Join(err, theirs.Close())
-	}
-	return c.(*net.UnixConn), theirs, nil
 }
 
 // launch starts the program. theirs, if any, becomes its descriptor 3.

@@ -19,6 +19,7 @@ import (
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/loglines"
 	"github.com/parley-ipc/parley/primitive/process"
 	"github.com/parley-ipc/parley/transport"
 )
@@ -91,7 +92,7 @@ func (c *Conn) relayStderr(stderr *os.File, to io.Writer) {
 	c.wg.Go(func() {
 		defer close(ended)
 		if to == nil {
-			logLines(stderr, c.logger, "stderr")
+			loglines.Copy(stderr, c.logger, "stderr")
 			return
 		}
 		if _, err := io.Copy(to, stderr); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/unixconn"
 	"github.com/parley-ipc/parley/primitive/process"
 )
 
@@ -85,25 +86,12 @@ func makeEnds(withStderr bool) (*ends, error) {
 	if withStderr {
 		e.stderr, e.child[2], errs[2] = os.Pipe()
 	}
-	e.sock, e.child[3], errs[3] = socketpair()
+	e.sock, e.child[3], errs[3] = unixconn.Pair()
 	if err := errors.Join(errs[:]...); err != nil {
 		e.closeAll()
 		return nil, err
 	}
 	return e, nil
-}
-
-func socketpair() (*net.UnixConn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "socketpair"), os.NewFile(uintptr(fds[1]), "socketpair")
-	c, err := net.FileConn(ours)
-	if err := errors.Join(err, ours.Close()); err != nil {
-		return nil, nil, errors.Join(err, theirs.Close())
-	}
-	return c.(*net.UnixConn), theirs, nil
 }
 
 func (e *ends) offer() (offer, error) {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/loglines"
 	"github.com/parley-ipc/parley/primitive/fdpass"
 )
 
@@ -60,7 +61,7 @@ func (c *Conn) readStdout(p []byte) (n int, moved bool, err error) {
 	case n > 0 || err == io.EOF:
 		if c.settle(plain, nil) == taken {
 			if n > 0 {
-				c.logger.Info("child says", "stream", "stdout", "line", string(p[:min(n, maxLine)]))
+				c.logger.Info("child says", "stream", "stdout", "line", string(p[:min(n, loglines.MaxLine)]))
 			}
 			return 0, true, nil
 		}

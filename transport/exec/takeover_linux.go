@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/loglines"
 	"github.com/parley-ipc/parley/primitive/fdpass"
 )
 
@@ -83,7 +84,7 @@ func (c *Conn) logStray() {
 	err := c.stdout.SetReadDeadline(time.Time{})
 	c.rmu.Unlock()
 	if err == nil {
-		logLines(c.stdout, c.logger, "stdout")
+		loglines.Copy(c.stdout, c.logger, "stdout")
 	}
 }
 

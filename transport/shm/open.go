@@ -145,16 +145,9 @@ func Listen(ctx context.Context, addr endpoint.Address, cfg ListenConfig) (trans
 	if _, err := cfg.withDefaults(); err != nil {
 		return nil, err
 	}
-	claim, err := endpoint.Acquire(ctx, addr)
+	raw, claim, err := unixconn.Claim(ctx, addr)
 	if err != nil {
 		return nil, err
-	}
-	raw, err := unixconn.Listen(claim.Path(), addr.String(), claim.Mode())
-	if err != nil {
-		return nil, errors.Join(err, claim.Close())
-	}
-	if err := claim.Bound(); err != nil {
-		return nil, errors.Join(err, raw.Close(), claim.Close())
 	}
 	cfg.Counters = claim.Counters()
 	return listen(raw, addr, claim.Close, cfg), nil

@@ -36,16 +36,9 @@ func Dial(ctx context.Context, addr endpoint.Address, cfg transport.DialConfig) 
 
 // Listen claims a unix:// address and listens on it.
 func Listen(ctx context.Context, addr endpoint.Address, cfg transport.ListenConfig) (transport.Listener, error) {
-	claim, err := endpoint.Acquire(ctx, addr)
+	raw, claim, err := unixconn.Claim(ctx, addr)
 	if err != nil {
 		return nil, err
-	}
-	raw, err := unixconn.Listen(claim.Path(), addr.String(), claim.Mode())
-	if err != nil {
-		return nil, errors.Join(err, claim.Close())
-	}
-	if err := claim.Bound(); err != nil {
-		return nil, errors.Join(err, raw.Close(), claim.Close())
 	}
 	return listen(raw, addr, claim.Counters(), claim.Close, cfg), nil
 }
