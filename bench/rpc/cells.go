@@ -22,7 +22,7 @@ func cell(at party.Placement, op string, size int) party.Cell {
 
 var (
 	sleeping = party.Cell{At: party.Apart, Command: party.Command{Op: opUnary, Size: 64, Pause: time.Millisecond}}
-	resting  = party.Cell{At: party.Free, Command: party.Command{Op: opIdle, Size: 64, Count: 200}}
+	resting  = party.Cell{At: party.Free, Command: party.Command{Op: opIdle, Size: 64, Count: 200}, Rounds: 2}
 )
 
 // cells are what is measured.

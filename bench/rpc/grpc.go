@@ -144,7 +144,11 @@ func listenPort(ctx context.Context, s party.Side) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ln, os.WriteFile(portFile(s), []byte(ln.Addr().String()), 0o600)
+	return ln, writePort(s, ln.Addr().String())
+}
+
+func writePort(s party.Side, at string) error {
+	return os.WriteFile(portFile(s), []byte(at), 0o600)
 }
 
 func portFile(s party.Side) string { return s.Path(fmt.Sprintf("port-%x", s.Name)) }

@@ -12,4 +12,8 @@ var peers = []peer{
 	{name: connectUn, serve: connectServe, dial: connectDial},
 	{name: netrpcUnix, serve: netrpcServe, dial: netrpcDial, noStreams: true},
 	{name: natsTCP, serve: natsServe, dial: natsDial, noStreams: true, nats: true},
+	parleyPeer(parleyShm, "shm"),
+	parleyPeer(parleyUnix, "unix"),
+	parleyPeer(parleyTCP, "tcp"),
+	parleyPeer(parleyTLS, "tls"),
 }

@@ -14,6 +14,7 @@ import (
 type Cell struct {
 	At Placement
 	Command
+	Rounds int // at most; default as planned
 }
 
 // String names the cell for people, and for targets.
@@ -78,7 +79,11 @@ func Compare(ctx context.Context, subjects []Subject, at Placement, cells []Cell
 func measureCell(ctx context.Context, groups []*group, cell Cell, plan Plan) (Samples, map[string]bool, error) {
 	samples, failed := Samples{}, map[string]bool{}
 	able := slices.DeleteFunc(slices.Clone(groups), func(g *group) bool { return !g.Can(cell.Command, cell.At) })
-	for round := range plan.Rounds {
+	rounds := plan.Rounds
+	if cell.Rounds > 0 {
+		rounds = min(rounds, cell.Rounds)
+	}
+	for round := range rounds {
 		if cell.At == Idle {
 			time.Sleep(idle)
 		}
