@@ -181,17 +181,19 @@ func (s *clientStream) finish(st *status.Status) {
 	s.unpark()
 }
 
-// abandon cancels the call, unless it is over.
+// abandon cancels the call, unless it is over: then what has come stays to be
+// received, for an OK without its answer would be nobody's.
 func (s *clientStream) abandon(why error) {
 	s.in.mu.Lock()
-	over := s.closed
+	if s.closed {
+		s.in.mu.Unlock()
+		return
+	}
 	s.end(status.FromContextError(why), nil)
 	s.unpark()
 	s.in.drop()
 	s.in.mu.Unlock()
-	if !over {
-		s.c.w.reset(&s.out)
-	}
+	s.c.w.reset(&s.out)
 }
 
 func (s *clientStream) hasMessageOrEnd() bool {

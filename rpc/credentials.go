@@ -51,7 +51,7 @@ func (c *conn) credentials(ctx context.Context, method string, md metadata.MD, o
 			if st, ok := status.FromError(err); ok {
 				return nil, st.Err()
 			}
-			return nil, status.Errorf(codes.Unauthenticated, "transport: per-RPC creds failed due to error: %v", err)
+			return nil, status.Errorf(codes.Internal, "transport: per-RPC creds failed due to error: %v", err)
 		}
 		for k, v := range data {
 			md.Append(strings.ToLower(k), v)

@@ -43,6 +43,9 @@ func cost(n int) int { return n + rpcwire.Overhead }
 // add takes in a part. The caller holds mu and wakes the receiver. Its error
 // ends the connection.
 func (in *inbox) add(flags uint8, b []byte) error {
+	if in.gone {
+		return nil // it crossed our Reset
+	}
 	in.window -= cost(len(b))
 	if in.window < 0 || in.ended {
 		return errWindow

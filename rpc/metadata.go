@@ -63,13 +63,14 @@ func appendPairs(p rpcwire.Pairs, md metadata.MD) (rpcwire.Pairs, error) {
 	return p, nil
 }
 
-// reserved says which keys belong to the protocol, and are left out.
+// reserved says which keys belong to the protocol, and are left out: those of
+// grpc-go.
 func reserved(key string) bool {
 	switch key {
-	case "content-type", "user-agent", "te":
+	case "content-type", "user-agent", "te", "grpc-message-type", "grpc-encoding", "grpc-message", "grpc-status", "grpc-timeout", "grpc-status-details-bin":
 		return true
 	}
-	return strings.HasPrefix(key, ":") || strings.HasPrefix(key, "grpc-")
+	return strings.HasPrefix(key, ":")
 }
 
 func checkKey(key string) error {

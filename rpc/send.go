@@ -212,6 +212,9 @@ func (c *conn) sendParts(ctx context.Context, o *outflow, m message, last uint8,
 		if n < 0 {
 			w.flushUnlock(true)
 			if err := c.awaitCredit(ctx, o); err != nil {
+				if len(rest) < len(m.b) {
+					w.halt(o, io.EOF) // nothing may follow half a message
+				}
 				drop()
 				return err
 			}
