@@ -54,7 +54,10 @@ var cancelPlays = []play{
 		s.saw("%s", outcome(err))
 	}},
 	{"deadline/of a stream", func(s *scene) {
-		s.duplex = s.echoQuietly
+		s.duplex = func(stream duplexStream) error {
+			<-stream.Context().Done() // whoever is first says the same
+			return stream.Context().Err()
+		}
 		c := s.start()
 		ctx, cancel := context.WithTimeout(s.ctx, soon)
 		defer cancel()

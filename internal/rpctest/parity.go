@@ -45,6 +45,11 @@ func perform(t *testing.T, b Backend, p play) string {
 	s := &scene{t: t, ctx: ctx, backend: b}
 	s.changed = sync.NewCond(&s.mu)
 	defer s.end()
+	defer func() { // a stream that could not be opened is nil
+		if broken := recover(); broken != nil {
+			s.saw("broken off: %v", broken)
+		}
+	}()
 	p.run(s)
 	s.end()
 	return s.story()

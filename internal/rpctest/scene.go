@@ -148,7 +148,7 @@ func (s *scene) story() string {
 }
 
 // private is metadata that belongs to a transport, not to a program.
-var private = []string{"content-type", "user-agent", ":authority", "grpc-accept-encoding", "grpc-encoding"}
+var private = []string{"content-type", "user-agent", ":authority", "grpc-accept-encoding", "grpc-encoding", "grpc-status-details-bin"}
 
 // told is metadata as text.
 func told(md metadata.MD) string {

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/parley-ipc/parley"
+	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/auth/ca"
+	"github.com/parley-ipc/parley/internal/rpctest"
+	"github.com/parley-ipc/parley/rpc"
+	"github.com/parley-ipc/parley/transport/shm"
+	"github.com/parley-ipc/parley/transport/tls"
+)
+
+// way is how a client reaches our server in a test.
+type way struct {
+	name    string
+	address func(t testing.TB) string
+	stock   bool        // by a grpc-go client
+	budget  *shm.Budget // of a client that has none: it falls back to the socket
+	certs   func(t testing.TB) (server, client tls.Config)
+}
+
+func inDir(scheme string) func(testing.TB) string {
+	return func(t testing.TB) string {
+		t.Helper()
+		return scheme + "://" + filepath.Join(rpctest.ShortDir(t), "s")
+	}
+}
+
+func onLoopback(scheme string) func(testing.TB) string {
+	return func(testing.TB) string { return scheme + "://127.0.0.1:0" }
+}
+
+// ways are all of them.
+func ways() []way {
+	return []way{
+		{name: "shm", address: inDir("shm")},
+		{name: "unix", address: inDir("unix")},
+		{name: "tcp", address: onLoopback("tcp")},
+		{name: "tls", address: onLoopback("tls"), certs: certificates},
+		{name: "fifo", address: inDir("fifo")},
+		{name: "inproc", address: func(t testing.TB) string { return "inproc://" + filepath.Base(rpctest.ShortDir(t)) }},
+		{name: "shm that falls back", address: inDir("shm"), budget: &shm.Budget{Max: 1}},
+		{name: "grpc-go client over unix", address: inDir("unix"), stock: true},
+		{name: "grpc-go client over shm", address: inDir("shm"), stock: true},
+		{name: "grpc-go client over tcp", address: onLoopback("tcp"), stock: true},
+		{name: "grpc-go client over tls", address: onLoopback("tls"), stock: true, certs: certificates},
+	}
+}
+
+// certificates of a server and a client, which are made once.
+func certificates(t testing.TB) (server, client tls.Config) {
+	t.Helper()
+	dir, err := issued()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := func(name string) tls.Config {
+		return tls.Config{CertFile: filepath.Join(dir, name+".crt"), KeyFile: filepath.Join(dir, name+".key"), CAFile: filepath.Join(dir, ca.CertName)}
+	}
+	return config("server"), config("client")
+}
+
+const clientName = "spiffe://test/client"
+
+var issued = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "ca") // of the whole run; TestMain removes it
+	if err != nil {
+		return "", err
+	}
+	cleanups = append(cleanups, func() { _ = os.RemoveAll(dir) })
+	if err := ca.Init(dir, "test", time.Hour); err != nil {
+		return "", err
+	}
+	for name, id := range map[string]string{"server": "spiffe://test/server", "client": clientName} {
+		request := ca.Request{SPIFFE: id, Name: name, IPs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Validity: time.Hour}
+		if _, err := ca.Issue(dir, request); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+})
+
+// everyone may do everything: who may what is another test's.
+var everyone = auth.AuthorizerFunc(func(context.Context, auth.Identity, auth.Action, string) error { return nil })
+
+// backend is our server reached that way.
+func (w way) backend() rpctest.Backend {
+	return rpctest.Backend{Name: "parley, " + w.name, Serve: func(t testing.TB, o rpctest.ServerOptions, register func(grpc.ServiceRegistrar)) rpctest.Server {
+		t.Helper()
+		var server, client tls.Config
+		if w.certs != nil {
+			server, client = w.certs(t)
+		}
+		s := rpc.NewServer(rpc.ServerConfig{
+			Authorizer:        everyone,
+			Logger:            slog.New(slog.NewTextHandler(t.Output(), nil)),
+			Listen:            parley.ListenConfig{TLS: server},
+			UnaryInterceptors: o.Unary, StreamInterceptors: o.Stream,
+			Limits: rpc.Limits{MaxMessage: o.MaxRecv, MaxSendMessage: o.MaxSend},
+		})
+		register(s)
+		ln, err := s.Listen(t.Context(), w.address(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan struct{})
+		go func() { defer close(served); _ = s.Serve(ln) }()
+		return &ourServer{s, served, ln.Address().String(), w, parley.Dialer{TLS: client, SHM: shm.Options{Budget: w.budget}}}
+	}}
+}
+
+// ourServer is a server of ours with its listener.
+type ourServer struct {
+	*rpc.Server
+	served  chan struct{}
+	address string
+	way     way
+	dialer  parley.Dialer
+}
+
+func (s *ourServer) Stop() {
+	s.Server.Stop()
+	<-s.served
+}
+
+func (s *ourServer) GracefulStop() {
+	s.Server.GracefulStop()
+	<-s.served
+}
+
+func (s *ourServer) Dial(t testing.TB, o rpctest.ClientOptions) rpctest.Client {
+	t.Helper()
+	if s.way.stock {
+		d := s.dialer
+		if s.way.certs != nil {
+			d.TLS.NextProtos = []string{"h2"}
+		}
+		return rpctest.DialStock(t, func(ctx context.Context) (net.Conn, error) { return d.Dial(ctx, s.address) }, o)
+	}
+	c, err := rpc.NewClient(rpc.ClientConfig{
+		Address: s.address, Dialer: s.dialer, UnaryInterceptors: o.Unary, StreamInterceptors: o.Stream,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestParity: each scene is the same with us as with grpc-go.
+func TestParity(t *testing.T) {
+	for _, w := range ways() {
+		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
+			rpctest.Parity(t, w.backend())
+		})
+	}
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc_test
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/parley-ipc/parley/internal/rpctest"
+	"github.com/parley-ipc/parley/rpc"
+)
+
+// stormPlace is our server and our client at an address.
+var stormPlace = rpctest.Place{
+	Listen: func(address string) (func(), error) {
+		s := rpc.NewServer(rpc.ServerConfig{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		rpctest.RegisterStorm(s)
+		ln, err := s.Listen(context.Background(), address)
+		if err != nil {
+			return nil, err
+		}
+		served := make(chan struct{})
+		go func() { defer close(served); _ = s.Serve(ln) }()
+		return func() { s.Stop(); <-served }, nil
+	},
+	Dial: func(address string) (rpctest.Client, error) { return rpc.NewClient(rpc.ClientConfig{Address: address}) },
+}
+
+// TestStorms: random calls and streams from 64 callers at once, of sizes
+// beyond the ring, some cancelled, with GOMAXPROCS of 1, 2 and 8: each gets
+// its own answer, nothing hangs, nothing stays behind.
+func TestStorms(t *testing.T) {
+	for _, w := range ways() {
+		switch w.name {
+		case "shm", "unix", "tls", "shm that falls back":
+			t.Run(w.name, func(t *testing.T) { rpctest.Storms(t, w.backend()) })
+		}
+	}
+}
+
+// TestKilledServers and TestKilledClients: the same while the other side is
+// killed.
+func TestKilledServers(t *testing.T) {
+	for _, scheme := range []string{"shm", "unix"} {
+		t.Run(scheme, func(t *testing.T) { stormPlace.KilledServers(t, inDir(scheme)(t)) })
+	}
+}
+
+func TestKilledClients(t *testing.T) {
+	for _, scheme := range []string{"shm", "unix"} {
+		t.Run(scheme, func(t *testing.T) { stormPlace.KilledClients(t, inDir(scheme)(t)) })
+	}
+}
