@@ -59,18 +59,25 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 }
 
 // withdrawArrival takes one arrival back, unless the round has been completed.
+// If somebody is stopped within the monitor it does so all the same: then the
+// round may be completed with it.
 func (b *Barrier) withdrawArrival(round uint64) (passed bool) {
-	if _, err := b.enter(context.Background(), "wait at barrier"); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), monitorPatience)
+	defer cancel()
+	if _, err := b.enter(ctx, "wait at barrier"); err == nil {
+		defer b.leave()
+	} else if b.enterHandle("") != nil {
 		return false // closed: Close has taken all of them back
+	} else {
+		defer b.inside.Done()
 	}
-	defer b.leave()
-	if b.value.Load() != round {
-		return true
+	for mine := &b.records[b.me]; b.value.Load() == round; {
+		has, n := mine.Load(), b.arrivedOf(b.me, round)
+		if n == 0 || mine.CompareAndSwap(has, has-1) {
+			return false
+		}
 	}
-	if n := b.arrivedOf(b.me, round); n > 0 {
-		b.records[b.me].Store(b.arrival(n-1, round))
-	}
-	return false
+	return true
 }
 
 func (b *Barrier) arrival(n, round uint64) uint64 { return round<<partyBits | n }

@@ -66,6 +66,7 @@ type handle struct {
 	burying  sync.Mutex // the kernel tells our descriptions apart, not our goroutines
 	suspects atomic.Int32
 	late     atomic.Uint64
+	onPassed func(uint64) // for tests; may be nil
 
 	mu     sync.Mutex
 	closed bool            // guarded by mu
@@ -174,6 +175,15 @@ func (h *handle) enterHandle(op string) error {
 	}
 	h.inside.Add(1)
 	return nil
+}
+
+// whyNotHeld tells who has closed the handle from who holds nothing.
+func (h *handle) whyNotHeld(op string) error {
+	if err := h.enterHandle(op); err != nil {
+		return err
+	}
+	h.inside.Done()
+	return h.notHeld(op)
 }
 
 // Close gives the handle up; what it still holds counts as held by one who

@@ -138,6 +138,9 @@ func (h *handle) queueUp(ctx context.Context, op string) (token uint64, v verdic
 		w.listen()
 		token, v = h.try()
 		if v != busy {
+			if placed && h.onPassed != nil {
+				h.onPassed(token - mine.Load())
+			}
 			mine.Store(0)
 			return token, v, nil
 		}

@@ -19,10 +19,14 @@ import (
 
 func TestMain(m *testing.M) {
 	proctest.RunRole(map[string]proctest.Role{
-		"hold":  hold,
-		"count": count,
-		"wait":  wait,
-		"work":  work,
+		"hold":   hold,
+		"count":  count,
+		"wait":   wait,
+		"work":   work,
+		"greedy": greedy,
+		"keep":   keep,
+		"party":  party,
+		"buffer": buffer,
 	})
 	goleak.VerifyTestMain(proctest.Isolated(m))
 }
@@ -35,6 +39,9 @@ type object struct {
 	mem   []byte
 	extra []byte
 }
+
+// bg is for waits that a killed process would never end.
+var bg = context.Background()
 
 const extraBytes = 4096
 

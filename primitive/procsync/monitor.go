@@ -4,12 +4,17 @@ package procsync
 
 import (
 	"context"
+	"time"
+
+	"github.com/parley-ipc/parley/fault"
 )
 
 // Everything but the mutex keeps its state so: each handle's record is one
-// word, which only it changes, and only within the lock word; what is free is
-// worked out from all records. So whatever a handle dies at, the state is
-// whole, and what the dead held is given back by setting one word to 0.
+// word, which only it makes larger, and only within the lock word; what is free
+// is worked out from all records. So whatever a handle dies at, the state is
+// whole, and what the dead held is given back by setting one word to 0. To give
+// back needs no lock: who waits writes that it does, then looks at the records;
+// who gives back changes its record, then looks at who waits.
 
 // enter takes the lock word as a monitor, whatever happened to its last owner.
 func (h *handle) enter(ctx context.Context, op string) (token uint64, err error) {
@@ -91,7 +96,7 @@ func (h *handle) tryAcquire(c *claim) (token uint64, ok bool, err error) {
 		if h.obj.count.Load() != 0 {
 			return 0, false, nil // goroutines of our own stand in line
 		}
-		token, ok, err = h.ask(h.ctx, c)
+		token, ok, err = h.askSoon(c)
 		if ok || err != nil || !again {
 			return token, ok, err
 		}
@@ -106,14 +111,32 @@ func (h *handle) tryAcquire(c *claim) (token uint64, ok bool, err error) {
 	}
 }
 
+// monitorPatience bounds the wait for the monitor of those who do not wait:
+// whoever is in it is out within a microsecond, unless it is stopped there.
+const monitorPatience = 100 * time.Millisecond
+
+func (h *handle) askSoon(c *claim) (token uint64, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(h.ctx, monitorPatience)
+	defer cancel()
+	token, ok, err = h.ask(ctx, c)
+	if fault.KindOf(err) == fault.Timeout {
+		return 0, false, nil
+	}
+	return token, ok, err
+}
+
 // grant makes the claim ours if it can be had. since is when we began to wait,
 // 0 if we do not.
 func (h *handle) grant(c *claim, token, since uint64) bool {
 	if !c.fits(h.me, c.amount) || h.tooLate(c, token, since) {
 		return false
 	}
-	mine := &h.records[h.me]
-	mine.Store(c.next(mine.Load()))
+	for mine := &h.records[h.me]; ; { // other goroutines of ours may be giving back
+		has := mine.Load()
+		if mine.CompareAndSwap(has, c.next(has)) {
+			break
+		}
+	}
 	h.slot.token.Store(token)
 	if now := h.clock.time(); h.slot.since.Load() != now {
 		h.slot.since.Store(now)
@@ -189,7 +212,7 @@ func (h *handle) withdraw(err error) error {
 }
 
 // ringNext wakes who could be granted what it waits for, the longest wait
-// first, up to the first that has waited too long to be passed. Within the monitor.
+// first, up to the first that has waited too long to be passed.
 func (h *handle) ringNext(fits func(i int, amount uint64) bool) {
 	now := tokenOf(h.state.Load())
 	var rung [MaxParticipants]bool

@@ -98,11 +98,7 @@ func (m *Mutex) Unlock() error {
 	if _, ok := m.release(); ok {
 		return nil
 	}
-	if err := m.enterHandle("unlock"); err != nil {
-		return err
-	}
-	m.inside.Done()
-	return m.notHeld("unlock")
+	return m.whyNotHeld("unlock")
 }
 
 // Token is the number of the acquisition by which the handle holds the lock:

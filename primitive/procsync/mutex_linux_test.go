@@ -5,7 +5,11 @@ package procsync_test
 import (
 	"context"
 	"errors"
+	"os"
+	"os/exec"
+	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,6 +131,14 @@ func hold(p *proctest.Self) error {
 		return err
 	}
 	p.Sayf("held %d", m.Token())
+	if len(p.Args) > 1 {
+		c := exec.Command("sleep", "600")
+		c.ExtraFiles = []*os.File{m.ProofFile()}
+		if err := c.Start(); err != nil {
+			return err
+		}
+		p.Say(strconv.Itoa(c.Process.Pid))
+	}
 	_, err = p.Hear()
 	return err
 }
@@ -238,3 +250,5 @@ func TestNotRecoverable(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func killOne(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) }

@@ -128,58 +128,70 @@ func (m *RWMutex) Unlock() error { return m.giveBack("unlock", wantsWrite) }
 func (m *RWMutex) RUnlock() error { return m.giveBack("read-unlock", wantsRead) }
 
 func (m *RWMutex) giveBack(op string, amount uint64) error {
-	if _, err := m.enter(m.ctx, op); err != nil {
-		return err
-	}
-	defer m.leave()
 	mine := &m.records[m.me]
-	has := mine.Load()
-	switch {
-	case amount == wantsWrite && has == recordWrites:
-		if f := m.flags.Load(); f&rwSuspect != 0 {
-			m.flags.Store(f&^rwSuspect | rwBroken)
-			defer m.ringWaiting() // everybody learns of it
+	for {
+		has, left := mine.Load(), uint64(0)
+		switch {
+		case amount == wantsWrite && has == recordWrites:
+			m.breakIfSuspect()
+		case amount == wantsRead && has > 0 && has < recordWrites:
+			left = has - 1
+		default:
+			return m.whyNotHeld(op)
 		}
-		mine.Store(0)
-	case amount == wantsRead && has > 0 && has < recordWrites:
-		mine.Store(has - 1)
-	default:
-		return m.notHeld(op)
+		if mine.CompareAndSwap(has, left) {
+			break
+		}
 	}
-	m.ringNext(m.fits)
+	if m.flags.Load()&rwBroken != 0 {
+		m.ringWaiting() // everybody learns of it
+	} else {
+		m.ringNext(m.fits)
+	}
 	return nil
+}
+
+func (m *RWMutex) breakIfSuspect() {
+	for {
+		f := m.flags.Load()
+		if f&rwSuspect == 0 || m.flags.CompareAndSwap(f, f&^rwSuspect|rwBroken) {
+			return
+		}
+	}
 }
 
 // MarkConsistent says that what the lock protects is whole again, after
 // ErrOwnerDied. Only who holds it for writing may.
 func (m *RWMutex) MarkConsistent() error {
-	if _, err := m.enter(m.ctx, "mark consistent"); err != nil {
-		return err
-	}
-	defer m.leave()
 	if m.records[m.me].Load() != recordWrites {
-		return m.notHeld("mark consistent")
+		return m.whyNotHeld("mark consistent")
 	}
-	m.flags.Store(m.flags.Load() &^ rwSuspect)
+	m.unflag(rwSuspect)
 	return nil
 }
 
 // Reset makes a lock usable again that is ErrNotRecoverable, by whoever knows
 // that what it protects is in order. On any other it changes nothing.
 func (m *RWMutex) Reset() error {
-	if _, err := m.enter(m.ctx, "reset"); err != nil {
+	if err := m.enterHandle("reset"); err != nil {
 		return err
 	}
-	defer m.leave()
-	if m.flags.Load()&rwBroken != 0 {
-		m.flags.Store(0)
-	}
+	defer m.inside.Done()
+	m.unflag(rwBroken)
 	return nil
 }
 
-// bequeath notes that a writer has died. Whoever buries it holds its byte, not
-// the monitor: another may set the same flag, and nobody else is in it but the
-// next writer, who cannot be before the record is gone.
+func (m *RWMutex) unflag(flag uint32) {
+	for {
+		f := m.flags.Load()
+		if m.flags.CompareAndSwap(f, f&^flag) {
+			return
+		}
+	}
+}
+
+// bequeath notes that a writer has died. The next one cannot be before the
+// record is gone, so nobody has repaired by then.
 func (h *handle) bequeath(record uint64) {
 	if h.kind != KindRWMutex || record < recordWrites {
 		return

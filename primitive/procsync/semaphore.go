@@ -69,7 +69,7 @@ func (s *Semaphore) claim(n int64) (*claim, error) {
 func (s *Semaphore) newClaim(n int64) *claim {
 	return &claim{
 		op: "acquire", amount: uint64(n), fits: s.fits,
-		next:     func(record uint64) uint64 { return min(record, s.limit) + uint64(n) },
+		next:     func(record uint64) uint64 { return record + uint64(n) },
 		excludes: func(uint64) bool { return true },
 	}
 }
@@ -95,16 +95,15 @@ func (s *Semaphore) Held() int64 { return int64(min(s.records[s.me].Load(), s.li
 // Release gives n permits back: any goroutine may. More than the handle holds
 // is ErrNotHeld.
 func (s *Semaphore) Release(n int64) error {
-	if _, err := s.enter(s.ctx, "release"); err != nil {
-		return err
-	}
-	defer s.leave()
 	mine := &s.records[s.me]
-	has := mine.Load()
-	if n < 1 || uint64(n) > has {
-		return s.notHeld("release")
+	for {
+		has := mine.Load()
+		if n < 1 || uint64(n) > has {
+			return s.whyNotHeld("release")
+		}
+		if mine.CompareAndSwap(has, has-uint64(n)) {
+			s.ringNext(s.fits)
+			return nil
+		}
 	}
-	mine.Store(has - uint64(n))
-	s.ringNext(s.fits)
-	return nil
 }
