@@ -32,6 +32,7 @@ func (e *Event) Set() error {
 		return err
 	}
 	defer e.inside.Done()
+	handOver()
 	for {
 		v := e.value.Load()
 		if v&eventSet != 0 {
@@ -66,6 +67,7 @@ func (e *Event) IsSet() bool { return e.value.Load()&eventSet != 0 }
 func (e *Event) Wait(ctx context.Context) error {
 	v := e.value.Load()
 	if v&eventSet != 0 {
+		takeOver()
 		return nil
 	}
 	return e.await(ctx, "wait for event", 1, func() bool {

@@ -141,10 +141,14 @@ func (h *history) play(procs, kills int) {
 		}
 	}
 	for _, c := range h.clients {
+		if !c.dead {
+			c.p.Say("end")
+		}
+	}
+	for _, c := range h.clients {
 		if c.dead {
 			continue
 		}
-		c.p.Say("end")
 		if err := c.p.Wait(); err != nil {
 			h.t.Error(err)
 		}

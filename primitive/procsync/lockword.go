@@ -40,7 +40,11 @@ func (h *handle) grab() (token uint64, ok bool) {
 		return 0, false
 	}
 	n := (s + tokenOne) | h.who
-	return tokenOf(n), h.state.CompareAndSwap(s, n)
+	if !h.state.CompareAndSwap(s, n) {
+		return 0, false
+	}
+	takeOver()
+	return tokenOf(n), true
 }
 
 // A verdict is what one try to lock came to.
@@ -72,6 +76,7 @@ func (h *handle) try() (token uint64, v verdict) {
 		if !h.state.CompareAndSwap(s, n) {
 			continue
 		}
+		takeOver()
 		if n&flagInconsistent != 0 {
 			return tokenOf(n), gotSuspect
 		}
@@ -191,6 +196,7 @@ func (h *handle) quit(op string, err error) (token uint64, v verdict, _ error) {
 // release gives the lock back, if this handle has it. broken says that it was
 // to be repaired and was not.
 func (h *handle) release() (broken, ok bool) {
+	handOver()
 	for {
 		s := h.state.Load()
 		if s&ownerMask != h.who || s&flagHanded != 0 {

@@ -50,6 +50,7 @@ func (h *handle) await(ctx context.Context, op string, place uint64, cond func()
 		changed := h.parked.listen()
 		switch {
 		case cond():
+			takeOver()
 			return nil
 		case ctx.Err() != nil:
 			return h.ended(ctx, op)

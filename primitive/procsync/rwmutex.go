@@ -128,6 +128,7 @@ func (m *RWMutex) Unlock() error { return m.giveBack("unlock", wantsWrite) }
 func (m *RWMutex) RUnlock() error { return m.giveBack("read-unlock", wantsRead) }
 
 func (m *RWMutex) giveBack(op string, amount uint64) error {
+	handOver()
 	mine := &m.records[m.me]
 	for {
 		has, left := mine.Load(), uint64(0)

@@ -95,6 +95,7 @@ func (s *Semaphore) Held() int64 { return int64(min(s.records[s.me].Load(), s.li
 // Release gives n permits back: any goroutine may. More than the handle holds
 // is ErrNotHeld.
 func (s *Semaphore) Release(n int64) error {
+	handOver()
 	mine := &s.records[s.me]
 	for {
 		has := mine.Load()
