@@ -46,6 +46,9 @@ func sections() []section {
 			name:   "synchronise",
 			tables: shownTables,
 			rows: []mechanism{
+				shown("lock and kill -9", lockOfTheDead),
+				shown("semaphore", permitOfTheDead),
+				shown("barrier", barrierOfThree),
 				shown("signal with a value", signalled),
 				shown("supervised restart", restart),
 			},

@@ -19,6 +19,7 @@ type Role struct {
 	Intruder bool          `json:"intruder,omitempty"` // dials, and expects to be refused
 	Plugin   bool          `json:"plugin,omitempty"`   // a child of child.Start: see Stage.Plugin
 	Topic    *TopicRole    `json:"topic,omitempty"`    // publishes or subscribes in the engine at Address
+	Turn     *TurnRole     `json:"turn,omitempty"`     // waits for its turn
 	Rules    []policy.Rule `json:"rules,omitempty"`    // for listening; none: the owner only
 	Cert     string        `json:"cert,omitempty"`     // tls
 	Key      string        `json:"key,omitempty"`
@@ -52,6 +53,7 @@ type Event struct {
 	Method  string `json:"method,omitempty"`  // Denied: how it is known
 
 	Refusal Refusal     `json:"refusal,omitzero"` // Tried
+	Died    bool        `json:"died,omitempty"`   // HasTurn: who had it before has died
 	Topic   TopicReport `json:"topic,omitzero"`   // Published, Received
 }
 
@@ -64,6 +66,7 @@ const (
 	Denied    What = "denied"    // policy refused a peer
 	Tried     What = "tried"     // an intruder has its answer
 	Published What = "published" // a publisher has done what it should
+	HasTurn   What = "turn"      // it is the child's turn
 	Received  What = "received"  // a subscriber has read to the end
 )
 

@@ -39,6 +39,9 @@ func Run(ctx context.Context, role Role, control io.Reader, events io.Writer) er
 		tell(Event{What: Tried, Refusal: Intrude(ctx, role.dial)})
 		return nil
 	}
+	if role.Turn != nil {
+		return runTurn(ctx, *role.Turn, tell)
+	}
 	if role.Topic != nil {
 		return runTopic(ctx, role, tell)
 	}

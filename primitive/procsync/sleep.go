@@ -13,8 +13,10 @@ import (
 const (
 	safety = time.Second // how long a sleep may last before it looks by itself
 
-	// Between two looks where a life has ended but its proof still stands.
-	suspicion = 2 * time.Millisecond
+	// Between two looks where a life has ended but its proof still stands: its
+	// other threads are ending, or a child goes on for it.
+	firstSuspicion = 50 * time.Microsecond
+	maxSuspicion   = 10 * time.Millisecond
 
 	firstPause = 50 * time.Microsecond // between two looks where there is no seat to sleep on
 	maxPause   = 5 * time.Millisecond
@@ -26,17 +28,17 @@ type sleep struct {
 	l   *line
 	ctx context.Context
 
-	seen    uint32 // the bell, before we looked
-	members uint32
-	cancel  atomic.Uint32
-	armed   bool
-	undo    [2]func() bool
-	pause   time.Duration
-	late    bool // the last sleep ended by its limit
+	seen      uint32 // the bell, before we looked
+	members   uint32
+	cancel    atomic.Uint32
+	armed     bool
+	undo      [2]func() bool
+	pause     time.Duration
+	suspicion time.Duration
 }
 
 func (h *handle) newSleep(ctx context.Context, l *line) *sleep {
-	return &sleep{h: h, l: l, ctx: ctx, pause: firstPause}
+	return &sleep{h: h, l: l, ctx: ctx, pause: firstPause, suspicion: firstSuspicion}
 }
 
 // listen notes the bells, before its caller looks at what it waits for.
@@ -86,7 +88,10 @@ func (w *sleep) rest() {
 	w.arm()
 	limit := safety
 	if w.h.suspects.Load() > 0 {
-		limit = suspicion
+		limit = w.suspicion
+		w.suspicion = min(2*w.suspicion, maxSuspicion)
+	} else {
+		w.suspicion = firstSuspicion
 	}
 	if !futex.Enter() {
 		w.doze(limit)
