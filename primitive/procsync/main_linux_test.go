@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 		"hold":   hold,
 		"count":  count,
 		"wait":   wait,
+		"named":  named,
 		"work":   work,
 		"greedy": greedy,
 		"keep":   keep,
