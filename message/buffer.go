@@ -21,6 +21,14 @@ var pools [maxClass + 1]sync.Pool
 
 func class(n int) int { return max(bits.Len(uint(max(n, 1)-1)), minClass) }
 
+// capacity is what to allocate for n bytes, so that it can be pooled.
+func capacity(n int) int {
+	if k := class(n); k <= maxClass {
+		return 1 << k
+	}
+	return n
+}
+
 // getBuffer returns a buffer of length n with unspecified content.
 func getBuffer(n int) *buffer {
 	k := class(n)

@@ -46,6 +46,14 @@ type Config struct {
 	// Default: such memory breaks the connection with fault.Protocol.
 	LiveMemory bool
 
+	// InPlace receives messages in the transport's own memory, without a copy,
+	// where the transport is a transport.Lender that lends to its reader: shm
+	// with rings, and Trusted, for the peer can change them meanwhile. Such a
+	// message must be released before the next can be received and before
+	// Close returns. What the transport cannot lend whole, at most MaxLoan, is
+	// copied as ever.
+	InPlace bool
+
 	// Linger bounds how long Close may take to say goodbye to a peer that does
 	// not read, and over TCP to see the peer's end. Default 1 s.
 	Linger time.Duration
@@ -84,6 +92,10 @@ type Conn struct {
 	ctxR   transport.ContextReader // nil if t is none
 	ctxW   transport.ContextWriter // nil if t is none
 
+	// loan is the largest frame that is written straight into the transport's
+	// memory; 0: none is.
+	loan int
+
 	w writer
 	r reader
 
@@ -105,11 +117,16 @@ func NewConn(t transport.Conn, cfg Config) *Conn {
 	c.lender, _ = t.(transport.Lender)
 	c.ctxR, _ = t.(transport.ContextReader)
 	c.ctxW, _ = t.(transport.ContextWriter)
-	c.w = writer{c: c, lock: newLock(), watch: watch{set: t.SetWriteDeadline}}
-	c.r = reader{c: c, lock: newLock(), watch: watch{set: t.SetReadDeadline}}
+	c.w.c, c.w.watch.set = c, t.SetWriteDeadline
+	c.r.c, c.r.watch.set = c, t.SetReadDeadline
+	if r, ok := t.(interface{ Rings() bool }); ok && r.Rings() && c.lender != nil { // whose Commit waits for nobody
+		c.loan = min(c.lender.MaxLoan(), maxQuick)
+	}
+	c.r.inPlace = c.cfg.InPlace && c.lender != nil
 	c.w.passer, _ = t.(transport.FilePasser)
 	if c.cfg.MaxFiles > 0 {
 		c.r.passer = c.w.passer
+		c.r.ctxPasser, _ = t.(transport.ContextFileReader)
 	}
 	return c
 }

@@ -16,18 +16,27 @@ const firstLoan = 1 << 20
 // Message is a received message. It belongs to whoever received it and is not
 // safe for use by several goroutines at once.
 type Message struct {
-	buf   *buffer // nil once released
-	size  int     // announced; len(buf.b) once it is whole
-	got   int     // bytes that have arrived
+	buf   buffer // kept from use to use
+	loan  *Conn  // whose reader is locked, and lends the bytes in place
+	live  bool   // not released
+	size  int    // announced; len(buf.b) once it is whole
+	got   int    // bytes that have arrived
 	files []*os.File
 	mem   *shm.Memory // nil if none came, or it is claimed
 }
 
-var messages = sync.Pool{New: func() any { return new(Message) }}
+// messages are pooled with their buffers, by the buffer's class.
+var messages [maxClass + 1]sync.Pool
 
 func newMessage(size int, files []*os.File) *Message {
-	m := messages.Get().(*Message)
-	*m = Message{buf: getBuffer(min(size, firstLoan)), size: size, files: files}
+	n := min(size, firstLoan)
+	k := class(n)
+	m, ok := messages[k].Get().(*Message)
+	if !ok {
+		m = &Message{buf: buffer{make([]byte, 1<<k)}}
+	}
+	m.buf.b = m.buf.b[:n]
+	m.live, m.size, m.got, m.files = true, size, 0, files
 	return m
 }
 
@@ -35,17 +44,17 @@ func newMessage(size int, files []*os.File) *Message {
 // message is whole.
 func (m *Message) room() []byte {
 	if m.got == len(m.buf.b) && m.got < m.size {
-		b := getBuffer(min(m.size, 4*len(m.buf.b)))
-		copy(b.b, m.buf.b)
-		putBuffer(m.buf)
-		m.buf = b
+		n := min(m.size, 4*len(m.buf.b))
+		b := make([]byte, n, capacity(n))
+		copy(b, m.buf.b)
+		m.buf.b = b
 	}
 	return m.buf.b[m.got:]
 }
 
 // Bytes returns the payload, which is valid until Release.
 func (m *Message) Bytes() []byte {
-	if m.buf == nil {
+	if !m.live {
 		return nil
 	}
 	return m.buf.b
@@ -74,16 +83,26 @@ func (m *Message) Memory() *shm.Memory {
 // afterwards. A message that is never released is collected like any garbage,
 // its files by their finalizers.
 func (m *Message) Release() {
-	if m.buf == nil {
+	if !m.live {
 		return
 	}
-	closeFiles(m.files)
+	m.live = false
+	if m.files != nil {
+		closeFiles(m.files)
+		m.files = nil
+	}
 	if m.mem != nil {
 		_ = m.mem.Close()
+		m.mem = nil
 	}
-	putBuffer(m.buf)
-	*m = Message{}
-	messages.Put(m)
+	if m.loan != nil {
+		m.loan.r.giveBack(len(m.buf.b))
+		m.loan, m.buf.b = nil, nil
+		return
+	}
+	if k := class(cap(m.buf.b)); k <= maxClass && cap(m.buf.b) == 1<<k {
+		messages[k].Put(m)
+	}
 }
 
 func closeFiles(files []*os.File) {

@@ -28,16 +28,19 @@ const (
 //	                  ▲   └─ goodbye ──► err         │
 //	                  └──────── message returned ◄───┘
 type reader struct {
-	c      *Conn
-	lock   lock
-	watch  watch
-	passer transport.FilePasser // nil if no files are to be expected
-	buf    []byte               // read ahead: buf[off:]; cap is the buffer's size
-	off    int
-	queue  []*os.File // arrived, their frame's header not yet read
-	hello  bool       // the peer's preface was right
-	msg    *Message   // being filled
-	err    error      // final
+	c         *Conn
+	lock      lock
+	watch     watch
+	passer    transport.FilePasser        // nil if no files are to be expected
+	ctxPasser transport.ContextFileReader // the same with a context; nil if it is none
+	buf       []byte                      // read ahead: buf[off:]; cap is the buffer's size
+	off       int
+	queue     []*os.File // arrived, their frame's header not yet read
+	hello     bool       // the peer's preface was right
+	msg       *Message   // being filled
+	view      Message    // what Each shows
+	inPlace   bool       // the transport may lend to us
+	err       error      // final
 }
 
 // next returns the next message.
@@ -215,6 +218,13 @@ func (r *reader) read(ctx context.Context, p []byte) (int, error) {
 func (r *reader) try(ctx context.Context, p []byte) (int, error) {
 	if r.passer == nil && r.c.ctxR != nil {
 		return r.c.ctxR.ReadContext(ctx, p)
+	}
+	if r.passer != nil && r.ctxPasser != nil {
+		n, files, err := r.ctxPasser.ReadFilesContext(ctx, p)
+		if files != nil {
+			r.queue = append(r.queue, files...)
+		}
+		return n, err
 	}
 	r.watch.begin(ctx)
 	defer r.watch.end(ctx)

@@ -16,9 +16,15 @@ func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 	if ended(ctx) || !c.r.lock.acquire(ctx, c.closed) {
 		return nil, c.gaveUp(ctx, "receive")
 	}
-	defer c.r.lock.release()
 	if !c.w.greeted.Load() && !c.w.greeted.Swap(true) {
 		c.greet()
 	}
-	return c.r.next(ctx)
+	if c.r.inPlace {
+		if m := c.r.nextLent(ctx); m != nil {
+			return m, nil // and the lock is its own
+		}
+	}
+	m, err := c.r.next(ctx)
+	c.r.lock.release()
+	return m, err
 }

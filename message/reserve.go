@@ -101,8 +101,11 @@ func (w *writer) commit(r *Reservation, n int) error {
 	if err := w.c.lender.Commit(r.lead + headerSize + n); err != nil {
 		return w.failed(context.Background(), true, err)
 	}
-	w.greeted.Store(true)
-	w.whole = true
+	if !w.whole {
+		w.greeted.Store(true)
+		w.whole = true
+		w.reopen()
+	}
 	return nil
 }
 

@@ -23,6 +23,7 @@ import (
 
 var roles = map[string]proctest.Role{
 	"owner": roleOwner, "reader": roleReader, "stdio-reader": roleStdioReader, "holder": roleHolder, "vandal": roleVandal, "sink": roleSink,
+	"echo": roleEcho, "swallow": roleSwallow,
 }
 
 func dial(addr string) (*Conn, error) {

@@ -25,11 +25,15 @@ type writer struct {
 	whole   bool                 // the preface is written
 	said    bool                 // so is our goodbye
 	err     error                // why nothing more can be sent
+	open    atomic.Bool          // whole frames may be written past the lock
 	stage   stage                // in use within do only
 }
 
 // messages writes ps as frames, files with the first.
 func (w *writer) messages(ctx context.Context, ps [][]byte, files []*os.File) error {
+	if len(files) == 0 && w.open.Load() && w.fit(ps) {
+		return w.inPlace(ctx, ps)
+	}
 	total := prefaceSize
 	for _, p := range ps {
 		if total += headerSize + len(p); total >= stageSize {
@@ -50,12 +54,12 @@ func (w *writer) messages(ctx context.Context, ps [][]byte, files []*os.File) er
 
 // goodbye writes our last frame. Nothing can be sent after it.
 func (w *writer) goodbye(ctx context.Context, g goodbye) error {
+	w.said = true // before do could let Sends past the lock
 	err := w.do(ctx, prefaceSize+headerSize+maxGoodbye, func(s *stage) error {
 		s.buf = appendGoodbye(s.buf, g)
 		return s.flush()
 	})
-	if err == nil {
-		w.said = true
+	if w.said = err == nil; w.said {
 		w.err = fault.New(fault.Closed, "send", w.c.addr(), errors.New("this side has said goodbye"))
 	}
 	return err
@@ -73,6 +77,8 @@ func (w *writer) do(ctx context.Context, size int, write func(*stage) error) err
 		return w.err
 	}
 	w.greeted.Store(true)
+	w.open.Store(false) // what is written here may take several writes
+	defer w.reopen()
 	buf := getBuffer(size)
 	defer putBuffer(buf)
 	s := &w.stage

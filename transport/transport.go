@@ -93,6 +93,11 @@ type ContextReader interface {
 	ReadContext(ctx context.Context, p []byte) (int, error)
 }
 
+// ContextFileReader is the same for a FilePasser's ReadFiles.
+type ContextFileReader interface {
+	ReadFilesContext(ctx context.Context, p []byte) (n int, files []*os.File, err error)
+}
+
 // ContextWriter is the same for writing. A cancelled write may have written
 // a part, whose length it returns.
 type ContextWriter interface {

@@ -122,6 +122,15 @@ func (p *Pacer) Slept(d time.Duration) {
 // Awake says that its side must not sleep, but look round and Spin again.
 func (p *Pacer) Awake() bool { return p.mode == Always }
 
+// Rest does nothing for n steps of a spin, unless nobody may spin: for a
+// reader that has caught up with a busy writer, and would only take the cache
+// line from it.
+func (p *Pacer) Rest(n uint32) {
+	if p.mode == Always || p.mode == Auto && room.max.Load() > 0 {
+		relax(n)
+	}
+}
+
 // glance looks for half a microsecond, too short to need a slot.
 func (p *Pacer) glance(done func() bool) bool {
 	if room.single.Load() {

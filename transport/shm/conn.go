@@ -32,7 +32,7 @@ type Conn struct {
 
 // link is what moves the bytes.
 type link interface {
-	read(ctx context.Context, p []byte, files *[]*os.File) (int, error)
+	read(ctx context.Context, p []byte, take bool) (int, []*os.File, error) // without take files are closed
 	write(ctx context.Context, p []byte) (int, error)
 	writeFiles(p []byte, files []*os.File) (int, error)
 
@@ -54,6 +54,8 @@ var (
 	_ transport.FilePasser    = (*Conn)(nil)
 	_ transport.ContextReader = (*Conn)(nil)
 	_ transport.ContextWriter = (*Conn)(nil)
+
+	_ transport.ContextFileReader = (*Conn)(nil)
 )
 
 // Peer implements transport.Conn.
@@ -68,18 +70,22 @@ func (c *Conn) Rings() bool { return c.rings }
 func (c *Conn) Counters() *endpoint.Counters { return c.counters }
 
 // Read implements net.Conn. Files that came with the bytes are closed.
-func (c *Conn) Read(p []byte) (int, error) { return c.link.read(context.Background(), p, nil) }
+func (c *Conn) Read(p []byte) (int, error) { return c.ReadContext(context.Background(), p) }
 
 // ReadContext implements transport.ContextReader.
 func (c *Conn) ReadContext(ctx context.Context, p []byte) (int, error) {
-	return c.link.read(ctx, p, nil)
+	n, _, err := c.link.read(ctx, p, false)
+	return n, err
 }
 
 // ReadFiles implements transport.FilePasser.
 func (c *Conn) ReadFiles(p []byte) (int, []*os.File, error) {
-	var files []*os.File
-	n, err := c.link.read(context.Background(), p, &files)
-	return n, files, err
+	return c.link.read(context.Background(), p, true)
+}
+
+// ReadFilesContext implements transport.ContextFileReader.
+func (c *Conn) ReadFilesContext(ctx context.Context, p []byte) (int, []*os.File, error) {
+	return c.link.read(ctx, p, true)
 }
 
 // Write implements net.Conn. When it returns, the peer can read every byte.

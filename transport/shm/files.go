@@ -105,36 +105,36 @@ func (s *stream) awaitTaken(n int) error {
 }
 
 // passFiles is called before n bytes are read, when groups are announced. It
-// returns how many can be read now: for ReadFiles up to the next group, whose
-// files it returns if the first byte is theirs; for Read all of them, and the
-// files in between are closed.
-func (s *stream) passFiles(n int, files *[]*os.File) (int, error) {
+// returns how many can be read now: to take files, up to the next group, whose
+// files it returns if the first byte is theirs; else all of them, and the files
+// in between are closed.
+func (s *stream) passFiles(n int, take bool) (readable int, files []*os.File, err error) {
 	r := &s.rd
 	for first := true; r.taken != r.announced; first = false {
 		pos, err := s.nextGroup()
 		if err != nil {
-			return 0, s.fail(err)
+			return 0, nil, s.fail(err)
 		}
 		gap := pos - r.ring.Head()
 		if gap > uint64(r.ring.Cap()) {
-			return 0, s.fail(fmt.Errorf("%w: files at position %d, far from %d", fault.Protocol, pos, r.ring.Head()))
+			return 0, nil, s.fail(fmt.Errorf("%w: files at position %d, far from %d", fault.Protocol, pos, r.ring.Head()))
 		}
 		if gap >= uint64(n) {
-			return n, nil
+			return n, files, nil
 		}
-		if files != nil && !(first && gap == 0) {
-			return int(gap), nil
+		if take && !(first && gap == 0) {
+			return int(gap), files, nil
 		}
 		g := s.takeGroup()
-		if files == nil {
+		if !take {
 			closeAll(g.fds)
 			continue
 		}
 		for _, fd := range g.fds {
-			*files = append(*files, os.NewFile(uintptr(fd), "received"))
+			files = append(files, os.NewFile(uintptr(fd), "received"))
 		}
 	}
-	return n, nil
+	return n, files, nil
 }
 
 // nextGroup is the position of the first group not yet taken. It was sent

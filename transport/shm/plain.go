@@ -73,31 +73,31 @@ func newPlain(sock *net.UnixConn, addr string, opts Options) (*plain, error) {
 	return p, nil
 }
 
-func (p *plain) read(ctx context.Context, b []byte, files *[]*os.File) (int, error) {
+func (p *plain) read(ctx context.Context, b []byte, take bool) (n int, files []*os.File, err error) {
 	p.rmu.Lock()
 	defer p.rmu.Unlock()
 	if err := p.stopped(ctx, "read"); err != nil || len(b) == 0 {
-		return 0, err
+		return 0, nil, err
 	}
 	defer p.rtime.until(ctx)()
-	n, err := p.readFrame(b)
-	if err != nil {
+	if n, err = p.readFrame(b); err != nil {
 		if stop := p.stopped(ctx, "read"); stop != nil {
-			return 0, stop
+			return 0, nil, stop
 		}
-		return 0, err
+		return 0, nil, err
 	}
 	p.counters.BytesIn.Add(uint64(n))
 	p.counters.FilesIn.Add(uint64(len(p.fds)))
-	if files == nil {
+	if !take {
 		closeAll(p.fds)
-	} else {
-		for _, fd := range p.fds {
-			*files = append(*files, os.NewFile(uintptr(fd), "received"))
-		}
+		p.fds = nil
+		return n, nil, nil
+	}
+	for _, fd := range p.fds {
+		files = append(files, os.NewFile(uintptr(fd), "received"))
 	}
 	p.fds = nil
-	return n, nil
+	return n, files, nil
 }
 
 func (p *plain) readFrame(b []byte) (int, error) {

@@ -21,28 +21,62 @@ type reader struct {
 	ring      *ring.Consumer
 	announced uint64 // guarded by mu: groups of files that the peer says it has sent
 	taken     uint64 // guarded by mu: groups taken out of the inbox
+	calm      uint32 // guarded by mu: how long to rest before the next look
+	spoken    uint64 // guarded by mu: our own tail when we last looked
 }
 
-// read implements Read, ReadContext and, with files, ReadFiles.
-func (s *stream) read(ctx context.Context, p []byte, files *[]*os.File) (int, error) {
+const (
+	minCalm = 8   // steps of a spin
+	maxCalm = 384 // about as long as the fastest writer needs for enough
+	enough  = 8 << 10
+)
+
+// rest is the batching of a reader that has caught up. While a stream flows
+// one way, each look at the tail takes its cache line from the writer, who
+// gives a new one for each message: so rest until there is enough to look for.
+// Whoever has said something meanwhile waits for an answer, and does not rest.
+func (s *stream) rest() {
+	r := &s.rd
+	if said := s.ours.tail.Load(); said != r.spoken {
+		r.spoken, r.calm = said, 0
+		return
+	}
+	if r.calm > 0 {
+		r.pacer.Rest(r.calm)
+	}
+}
+
+// rested learns from what was there after a rest.
+func (s *stream) rested(have int) {
+	r := &s.rd
+	switch {
+	case have == 0:
+		r.calm /= 2
+	case have < enough:
+		r.calm = min(max(2*r.calm, minCalm), maxCalm)
+	}
+}
+
+// read implements Read, ReadContext and, with take, ReadFiles.
+func (s *stream) read(ctx context.Context, p []byte, take bool) (n int, files []*os.File, err error) {
 	r := &s.rd
 	if err := s.lock(ctx, &r.half, "read", rdExpired); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer s.unlock(&r.half)
 	if err := s.stopped(ctx, "read", rdExpired); err != nil || len(p) == 0 {
-		return 0, err
+		return 0, nil, err
 	}
 	if r.ring.Len() == 0 {
+		s.rest()
 		if err := s.awaitBytes(ctx, 1); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 	}
-	n := min(len(p), r.ring.Len())
+	n = min(len(p), r.ring.Len())
 	if r.announced != r.taken {
-		var err error
-		if n, err = s.passFiles(n, files); err != nil {
-			return 0, err
+		if n, files, err = s.passFiles(n, take); err != nil {
+			return 0, nil, err
 		}
 	}
 	for done := 0; done < n; {
@@ -51,7 +85,7 @@ func (s *stream) read(ctx context.Context, p []byte, files *[]*os.File) (int, er
 		done += m
 	}
 	s.count(&r.half, n)
-	return n, nil
+	return n, files, nil
 }
 
 // release gives n bytes back to the peer's writer and wakes it if it sleeps
@@ -77,9 +111,12 @@ func (s *stream) release(n int) {
 // io.EOF or fault.PeerDied, with fewer bytes or none in the ring.
 func (s *stream) awaitBytes(ctx context.Context, n int) error {
 	r := &s.rd
-	for {
+	for first := true; ; first = false {
 		end := s.ended() // before the look, so that the look sees the last byte
 		have, err := s.lookBytes()
+		if first && err == nil {
+			s.rested(have)
+		}
 		switch {
 		case err != nil:
 			return s.fail(err)
@@ -135,6 +172,7 @@ func (s *stream) peek(ctx context.Context, n int) ([]byte, error) {
 	}
 	err := s.stopped(ctx, "peek", rdExpired)
 	if err == nil && r.ring.Len() < n {
+		s.rest()
 		err = s.awaitBytes(ctx, n)
 	}
 	if err != nil && (err != io.EOF || r.ring.Len() == 0) {
@@ -157,7 +195,7 @@ func (s *stream) discard(n int) error {
 	defer s.unlock(&r.half)
 	if r.announced != r.taken {
 		for done := 0; done < n; {
-			m, err := s.passFiles(n-done, nil)
+			m, _, err := s.passFiles(n-done, false)
 			if err != nil {
 				return err
 			}
