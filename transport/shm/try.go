@@ -2,17 +2,7 @@
 
 package shm
 
-import (
-	"context"
-	"os"
-)
-
-// ReadFilesContext is ReadFiles with a context in place of a deadline.
-func (c *Conn) ReadFilesContext(ctx context.Context, p []byte) (int, []*os.File, error) {
-	var files []*os.File
-	n, err := c.link.read(ctx, p, &files)
-	return n, files, err
-}
+import "context"
 
 // TryWrite writes as much of p as there is room for now, and waits for
 // nothing, not even for another Write: then it has written nothing.
