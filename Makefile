@@ -11,9 +11,9 @@ SET       ?=
 CRASHLOG  := $(shell mktemp -u)
 LINT      := bin/golangci-lint-$(firstword $(shell cksum tools/go.sum))
 
-# Packages whose goroutines matter most; the command and the house's own
-# checks gain nothing from the race detector.
-RACE = $$($(GO) list ./... | grep -vE '/cmd/|/internal/layers|/examples/')
+# Packages whose goroutines matter most; the command, the house's own checks
+# and the models gain nothing from the race detector.
+RACE = $$($(GO) list ./... | grep -vE '/cmd/|/internal/layers|/internal/model|/examples/')
 
 .DEFAULT_GOAL := help
 .PHONY: help fmt fmt-check lint vet test race fuzz crash interop arm64 bench cover budget generate-check dist ci ci-rest
