@@ -299,3 +299,54 @@ func TestLooksAgainBeforeItSleeps(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOvertakenGoesOnHalfARingBack: it loses no more than that, and is not
+// overtaken again at once.
+func TestOvertakenGoesOnHalfARingBack(t *testing.T) {
+	const size = 100
+	for _, at := range []uint64{0, 1<<64 - 3*MinRing/2&^7} {
+		p := publisher(t, Config{}.WithStart(at, 7))
+		s := subscribe(t, p, SubscribeConfig{})
+		n := 3*MinRing/int(recordSize(size)) + 5
+		for range n {
+			mustPublish(t, p, make([]byte, size))
+		}
+		rec, lost, err := s.Next(now())
+		if err != nil || rec.Seq != 7+lost {
+			t.Fatalf("record %d after %d lost, %v", rec.Seq, lost, err)
+		}
+		if back := uint64(n) - lost; back*recordSize(size) < MinRing*3/8 || back*recordSize(size) > MinRing*5/8 {
+			t.Errorf("it goes on %d bytes back in a ring of %d", back*recordSize(size), MinRing)
+		}
+		got := uint64(1)
+		for ; ; got++ {
+			if _, lost, err := s.Next(now()); nothingNow(err) {
+				break
+			} else if err != nil || lost != 0 {
+				t.Fatal(lost, err)
+			}
+		}
+		if got+lost != uint64(n) {
+			t.Errorf("%d received and %d lost of %d", got, lost, n)
+		}
+	}
+}
+
+// TestMarksOutOfPlace: whatever a publisher writes there, a reader goes on at
+// a record or finds the publisher out.
+func TestMarksOutOfPlace(t *testing.T) {
+	for _, lie := range []uint64{0, 8, 9, MinRing * 2, 1<<64 - 8, MinRing*3 - 8, MinRing*5/2 + 8} {
+		p := publisher(t, Config{})
+		s := subscribe(t, p, SubscribeConfig{})
+		for range 3 * MinRing / 128 {
+			mustPublish(t, p, make([]byte, 104))
+		}
+		for _, m := range p.w.marks {
+			m.Store(lie)
+		}
+		rec, lost, err := s.Next(now())
+		if !errors.Is(err, fault.Protocol) && (err != nil || rec.Seq != lost) {
+			t.Errorf("mark %d: record %d after %d lost, %v", lie, rec.Seq, lost, err)
+		}
+	}
+}

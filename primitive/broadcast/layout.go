@@ -28,6 +28,7 @@ import (
 //	   384  sleep   u32  odd: the publisher waits for the reliable
 //	   388  state   u32  bit 0: no record will follow tail
 //	   392  until   u64  the floor for which it waits
+//	   512  marks   u64  eight of them: for each eighth of the ring the end of the publication that reached into it
 //
 // A subscriber's control page:
 //
@@ -51,6 +52,9 @@ const (
 	offSleep  = 384
 	offState  = 388
 	offUntil  = 392
+	offMarks  = 512
+
+	numMarks = 8
 
 	offControlMagic = 0
 	offControlEpoch = 8
@@ -129,17 +133,25 @@ type words struct {
 	magic, ring, epoch, start, first *atomic.Uint64
 	tail, last, intent, until        *atomic.Uint64
 	sleep, state                     *atomic.Uint32
+	marks                            [numMarks]*atomic.Uint64
 }
 
 func wordsOf(b []byte) words {
-	return words{
+	w := words{
 		magic: shm.Uint64(b, offMagic), ring: shm.Uint64(b, offRing), epoch: shm.Uint64(b, offEpoch),
 		start: shm.Uint64(b, offStart), first: shm.Uint64(b, offFirst),
 		tail: shm.Uint64(b, offTail), last: shm.Uint64(b, offLast),
 		intent: shm.Uint64(b, offIntent), until: shm.Uint64(b, offUntil),
 		sleep: shm.Uint32(b, offSleep), state: shm.Uint32(b, offState),
 	}
+	for i := range w.marks {
+		w.marks[i] = shm.Uint64(b, offMarks+8*i)
+	}
+	return w
 }
+
+// eighth is which eighth of the ring a position lies in, counted from 0 on.
+func eighth(pos, ring uint64) uint64 { return pos / (ring / numMarks) }
 
 // controls are one subscriber's.
 type controls struct {

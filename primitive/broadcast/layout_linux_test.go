@@ -39,6 +39,10 @@ func TestLayoutIsPinned(t *testing.T) {
 			t.Errorf("control word at %d is %d, want %d", off, got, want)
 		}
 	}
+	mustPublish(t, p, make([]byte, MinRing/8)) // from the first eighth into the second
+	if got, end := shm.Uint64(head, 512+8*1).Load(), uint64(136+24+MinRing/8); got != end {
+		t.Errorf("the mark of the second eighth is %d, want %d", got, end)
+	}
 	p.w.sleep.Store(3)
 	p.w.until.Store(4)
 	_ = p.Close()

@@ -118,9 +118,11 @@ func (s *Subscriber) find(ctx context.Context, look func() (found, error)) error
 	}
 }
 
-// overtaken goes on at the newest record. Without end only if the publisher
-// is faster than a copy of its one record, or lies: that costs no processor
-// and ends with ctx.
+// overtaken goes on about half a ring back, so that less is lost than what
+// was overtaken, and the publisher is not at our heels; but at the newest
+// record if that was not enough. Without end only if the publisher is faster
+// than a copy of its one record, or lies: that costs no processor and ends
+// with ctx.
 func (s *Subscriber) overtaken(ctx context.Context, tries int) error {
 	if err := ctx.Err(); err != nil && tries > 1 {
 		return fault.Wrap("receive", "", err)
@@ -133,31 +135,47 @@ func (s *Subscriber) overtaken(ctx context.Context, tries int) error {
 	case tries > 1:
 		runtime.Gosched()
 	}
-	return s.jump()
+	return s.jump(tries == 1 && s.cfg.Policy != Latest)
 }
 
-// jump passes over what lies before the newest record. That is loaded before
-// tail, so it is not past it.
-func (s *Subscriber) jump() error {
+// jump passes over what lies before the newest record, or before a record
+// about half a ring back. What is newest is loaded before tail, so it is not
+// past it.
+func (s *Subscriber) jump(half bool) error {
 	last := s.w.last.Load()
 	tail := s.w.tail.Load()
 	takeOver()
-	over := ahead(last, s.pos)
-	switch {
-	case over <= 0:
+	if ahead(last, s.pos) <= 0 {
 		return nil
-	case last&7 != 0 || ahead(tail, last) < 0 || ahead(tail, s.tail) < 0:
+	}
+	if last&7 != 0 || ahead(tail, last) < 0 || ahead(tail, s.tail) < 0 {
 		return s.wrong("the newest record at %d, the end at %d after %d", last, tail, s.tail)
 	}
-	s.skipped += uint64(over)
+	if half {
+		last = s.halfway(last, tail)
+	}
+	s.skipped += last - s.pos
 	s.pos = last
 	return nil
+}
+
+// halfway is where a record starts about half a ring before tail, or else
+// last.
+func (s *Subscriber) halfway(last, tail uint64) uint64 {
+	for back := uint64(numMarks / 2); back > 0; back-- {
+		at := eighth(tail-back*(s.ring/numMarks), s.ring)
+		mark := s.w.marks[at%numMarks].Load()
+		if mark&7 == 0 && eighth(mark, s.ring) == at && ahead(last, mark) > 0 && ahead(mark, s.pos) > 0 {
+			return mark
+		}
+	}
+	return last
 }
 
 // available reads tail, once, and how many bytes there are from pos on.
 func (s *Subscriber) available() (uint64, error) {
 	if s.cfg.Policy == Latest {
-		if err := s.jump(); err != nil {
+		if err := s.jump(false); err != nil {
 			return 0, err
 		}
 	}

@@ -243,8 +243,12 @@ func (p *Publisher) put(at uint64, n int, now int64) []byte {
 // at newest, and wakes who sleeps. The store of tail is a full fence.
 func (p *Publisher) publish(newest, size uint64) {
 	handOver()
+	was := eighth(p.tail, p.ring)
 	p.tail += size
 	p.last = newest
+	if now := eighth(p.tail, p.ring); now != was {
+		p.w.marks[now%numMarks].Store(p.tail)
+	}
 	p.w.tail.Store(p.tail)
 	p.w.last.Store(newest)
 	for _, h := range p.handles {
