@@ -4,6 +4,7 @@ package shared
 
 import (
 	"context"
+	"encoding/binary"
 
 	"github.com/parley-ipc/parley/primitive/broadcast"
 	"github.com/parley-ipc/parley/topic"
@@ -74,8 +75,8 @@ func (s *subscription) open(run *broadcast.Run, items []topic.Item) (n int, err 
 		b := left.Body(length)
 		left.Skip(length)
 		it := &items[n]
-		if known := s.seen.head; len(known) > 0 && len(b) >= len(known) && string(b[:len(known)]) == known {
-			it.Subject, it.Headers, it.Data = s.seen.subject, topic.Headers{}, b[len(known):]
+		if known := &s.seen; known.begins(b) {
+			it.Subject, it.Headers, it.Data = known.subject, topic.Headers{}, b[prefixSize+len(known.rest):]
 		} else if err = s.split(b, it); err != nil {
 			break
 		}
@@ -95,9 +96,17 @@ func (s *subscription) open(run *broadcast.Run, items []topic.Item) (n int, err 
 // seen is the subject of the newest item, so that a run of the same costs
 // nothing to recognize.
 type seen struct {
-	head    string // all of a record but the data, if it had no headers
+	known   bool   // there was one without headers, and it began with
+	prefix  uint64 // its first bytes, and
+	rest    string // what follows up to the data
 	subject string
-	match   bool
+	match   bool // the filter has it
+}
+
+// begins reports whether a record is of the same subject and has no headers.
+func (s *seen) begins(b []byte) bool {
+	return s.known && len(b) >= prefixSize+len(s.rest) && binary.NativeEndian.Uint64(b) == s.prefix &&
+		(len(s.rest) == 0 || string(b[prefixSize:prefixSize+len(s.rest)]) == s.rest)
 }
 
 // split takes a record apart whose subject is another than that of the one
@@ -108,11 +117,11 @@ func (s *subscription) split(b []byte, it *topic.Item) error {
 		return err
 	}
 	subject := s.names.get(rec.subject)
-	if subject != s.seen.subject || s.seen.head == "" {
-		s.seen = seen{subject: subject, match: s.filter.Match(subject)}
-	}
+	s.seen = seen{subject: subject, match: s.filter.Match(subject)}
 	if len(rec.headers) == 0 {
-		s.seen.head = string(b[:len(b)-len(rec.data)])
+		s.seen.known = true
+		s.seen.prefix = binary.NativeEndian.Uint64(b)
+		s.seen.rest = s.rests.get(b[prefixSize : len(b)-len(rec.data)])
 	}
 	it.Subject, it.Headers, it.Data = subject, topic.ReadHeaders(rec.headers), rec.data
 	return nil

@@ -46,7 +46,8 @@ type subscription struct {
 	over     error       // why nothing follows
 	borrowed bool        // an item is out
 	lender   *attachment // whose it is; nil: it was a copy
-	names    interned
+	names    interned    // subjects
+	rests    interned    // and how records begin that have them
 	seen     seen
 	keep     []byte // the newest item, while a newer one may follow
 	merged   endless
