@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -163,9 +164,13 @@ func (p *process) line() (string, error) {
 	return "", fmt.Errorf("%s: %w", p.name, errors.Join(io.ErrUnexpectedEOF, p.out.Err()))
 }
 
-// stop ends the process, at once: it has nothing to keep.
+// grace is how long a process may take to end by itself.
+const grace = time.Second
+
+// stop ends the process: it may write its profile, but no more.
 func (p *process) stop() {
 	_ = p.in.Close()
-	_ = p.cmd.Process.Kill()
+	kill := time.AfterFunc(grace, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
 	_ = p.cmd.Wait()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 )
@@ -63,6 +64,27 @@ func Play(roles map[string]Role) {
 	os.Exit(0)
 }
 
+// ProfileEnv is a directory in which each process of a role leaves its
+// processor profile.
+const ProfileEnv = "PARLEY_BENCH_PROFILE"
+
+func profile(s Side) (end func(), err error) {
+	dir := os.Getenv(ProfileEnv)
+	if dir == "" {
+		return func() {}, nil
+	}
+	side := "right"
+	if s.Left {
+		side = "left"
+	}
+	name := strings.NewReplacer(" ", "-", ",", "", "/", "-").Replace(s.Name)
+	f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%d.pprof", filepath.Base(s.Dir), name, side, s.Index)))
+	if err != nil {
+		return nil, err
+	}
+	return pprof.StopCPUProfile, pprof.StartCPUProfile(f)
+}
+
 func play(role string, roles map[string]Role) error {
 	parts := strings.Split(role, "|")
 	if len(parts) != 5 || roles[parts[0]] == nil {
@@ -76,6 +98,11 @@ func play(role string, roles map[string]Role) error {
 	if s.Readers, err = strconv.Atoi(parts[4]); err != nil {
 		return err
 	}
+	end, err := profile(s)
+	if err != nil {
+		return err
+	}
+	defer end()
 	run, err := roles[s.Name](context.Background(), s)
 	if err != nil || run == nil {
 		return err

@@ -6,6 +6,7 @@ package suite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -71,6 +72,9 @@ func parse() (o options, err error) {
 	flag.DurationVar(&o.plan.Batch, "batch", 60*time.Millisecond, "about how long one measurement lasts")
 	flag.BoolVar(&o.json, "json", false, "print JSON instead of tables")
 	flag.StringVar(&o.plot, "plot", "", "also draw into this SVG file")
+	flag.Func("profile", "a directory for the processor profile of each of our own processes", func(dir string) error {
+		return errors.Join(os.MkdirAll(dir, 0o700), os.Setenv(party.ProfileEnv, dir))
+	})
 	flag.Parse()
 	if o.cells, err = regexp.Compile(*cells); err != nil {
 		return o, fmt.Errorf("-cells: %w", err)
