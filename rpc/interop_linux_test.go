@@ -27,7 +27,8 @@ type destination struct {
 	Address string
 	Stock   bool // by grpc-go
 	NoRoom  bool // for shared memory
-	TLS     tls.Config
+
+	Cert, Key, CA string // tls
 }
 
 func (d destination) text(t testing.TB) string {
@@ -40,14 +41,14 @@ func (d destination) text(t testing.TB) string {
 }
 
 func (d destination) dial() (rpctest.Client, error) {
-	dialer := parley.Dialer{TLS: d.TLS, AllowExec: true}
+	dialer := parley.Dialer{TLS: tls.Config{CertFile: d.Cert, KeyFile: d.Key, CAFile: d.CA}, AllowExec: true}
 	if d.NoRoom {
 		dialer.SHM.Budget = &shm.Budget{Max: 1}
 	}
 	if !d.Stock {
 		return rpc.NewClient(rpc.ClientConfig{Address: d.Address, Dialer: dialer})
 	}
-	if d.TLS.CAFile != "" {
+	if d.CA != "" {
 		dialer.TLS.NextProtos = []string{"h2"}
 	}
 	return grpc.NewClient("passthrough:///peer", grpc.WithAuthority("localhost"),
@@ -101,7 +102,7 @@ func TestInterop(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			server := w.backend().Serve(t, rpctest.ServerOptions{}, rpctest.RegisterInterop).(*ourServer)
 			defer server.Stop()
-			d := destination{Address: server.address, Stock: w.stock, NoRoom: w.budget != nil, TLS: server.dialer.TLS}
+			d := destination{Address: server.address, Stock: w.stock, NoRoom: w.budget != nil, Cert: server.dialer.TLS.CertFile, Key: server.dialer.TLS.KeyFile, CA: server.dialer.TLS.CAFile}
 			playAll(t, d)
 			if d.NoRoom && server.Fallbacks() == 0 {
 				t.Error("nothing fell back: the cases had shared memory after all")

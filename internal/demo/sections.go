@@ -34,6 +34,22 @@ func sections() []section {
 			},
 		},
 		{
+			name:   "call",
+			tables: shownTables,
+			rows: []mechanism{
+				calling("unary call", unaryCalls),
+				calling("stream of answers", serverStream),
+				calling("stream of requests", clientStream),
+				calling("streams both ways", bothStreams),
+				calling("deadline", deadlineCall),
+				calling("cancellation", cancelled),
+				calling("call back", callBack),
+				calling("open file", passedFile),
+				calling("grpc-go client", stockClient),
+				calling("refused method", refusedMethod),
+			},
+		},
+		{
 			name:   "broadcast",
 			tables: shownTables,
 			rows: []mechanism{

@@ -17,6 +17,8 @@ import (
 type Role struct {
 	Address  string        `json:"address"`            // to listen on, or to dial
 	Intruder bool          `json:"intruder,omitempty"` // dials, and expects to be refused
+	Calls    bool          `json:"calls,omitempty"`    // serves calls: see Stage.Calls
+	Stock    bool          `json:"stock,omitempty"`    // with Calls: by grpc-go
 	Plugin   bool          `json:"plugin,omitempty"`   // a child of child.Start: see Stage.Plugin
 	Topic    *TopicRole    `json:"topic,omitempty"`    // publishes or subscribes in the engine at Address
 	Turn     *TurnRole     `json:"turn,omitempty"`     // waits for its turn

@@ -35,6 +35,9 @@ func Run(ctx context.Context, role Role, control io.Reader, events io.Writer) er
 		_, _ = io.Copy(io.Discard, control)
 		cancel()
 	}()
+	if role.Calls {
+		return serveCalls(ctx, role, tell)
+	}
 	if role.Intruder {
 		tell(Event{What: Tried, Refusal: Intrude(ctx, role.dial)})
 		return nil

@@ -293,7 +293,7 @@ const file_stage_v1_stage_proto_rawDesc = "" +
 	"\x05ended\x18\x02 \x01(\x03R\x05ended\"/\n" +
 	"\x04Time\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\x03R\x03pid\x12\x15\n" +
-	"\x06cpu_ns\x18\x02 \x01(\x03R\x05cpuNs2\xa6\x04\n" +
+	"\x06cpu_ns\x18\x02 \x01(\x03R\x05cpuNs2\xe7\x04\n" +
 	"\x05Stage\x12:\n" +
 	"\x04Echo\x12\x18.parley.stage.v1.Payload\x1a\x18.parley.stage.v1.Payload\x12:\n" +
 	"\x04Pour\x12\x16.parley.stage.v1.Order\x1a\x18.parley.stage.v1.Payload0\x01\x12=\n" +
@@ -302,7 +302,8 @@ const file_stage_v1_stage_proto_rawDesc = "" +
 	"\x04Wait\x12\x18.parley.stage.v1.Payload\x1a\x18.parley.stage.v1.Payload\x128\n" +
 	"\x04Gone\x12\x18.parley.stage.v1.Payload\x1a\x16.parley.stage.v1.Waits\x12:\n" +
 	"\x04Back\x12\x18.parley.stage.v1.Payload\x1a\x18.parley.stage.v1.Payload\x12:\n" +
-	"\x04Read\x12\x18.parley.stage.v1.Payload\x1a\x18.parley.stage.v1.Payload\x128\n" +
+	"\x04Read\x12\x18.parley.stage.v1.Payload\x1a\x18.parley.stage.v1.Payload\x12?\n" +
+	"\tForbidden\x12\x18.parley.stage.v1.Payload\x1a\x18.parley.stage.v1.Payload\x128\n" +
 	"\x05Usage\x12\x18.parley.stage.v1.Payload\x1a\x15.parley.stage.v1.TimeB3Z1github.com/parley-ipc/parley/proto/stage/v1;stageb\x06proto3"
 
 var (
@@ -326,29 +327,31 @@ var file_stage_v1_stage_proto_goTypes = []any{
 	(*Time)(nil),    // 4: parley.stage.v1.Time
 }
 var file_stage_v1_stage_proto_depIdxs = []int32{
-	0, // 0: parley.stage.v1.Stage.Echo:input_type -> parley.stage.v1.Payload
-	1, // 1: parley.stage.v1.Stage.Pour:input_type -> parley.stage.v1.Order
-	0, // 2: parley.stage.v1.Stage.Collect:input_type -> parley.stage.v1.Payload
-	0, // 3: parley.stage.v1.Stage.Talk:input_type -> parley.stage.v1.Payload
-	0, // 4: parley.stage.v1.Stage.Wait:input_type -> parley.stage.v1.Payload
-	0, // 5: parley.stage.v1.Stage.Gone:input_type -> parley.stage.v1.Payload
-	0, // 6: parley.stage.v1.Stage.Back:input_type -> parley.stage.v1.Payload
-	0, // 7: parley.stage.v1.Stage.Read:input_type -> parley.stage.v1.Payload
-	0, // 8: parley.stage.v1.Stage.Usage:input_type -> parley.stage.v1.Payload
-	0, // 9: parley.stage.v1.Stage.Echo:output_type -> parley.stage.v1.Payload
-	0, // 10: parley.stage.v1.Stage.Pour:output_type -> parley.stage.v1.Payload
-	2, // 11: parley.stage.v1.Stage.Collect:output_type -> parley.stage.v1.Total
-	0, // 12: parley.stage.v1.Stage.Talk:output_type -> parley.stage.v1.Payload
-	0, // 13: parley.stage.v1.Stage.Wait:output_type -> parley.stage.v1.Payload
-	3, // 14: parley.stage.v1.Stage.Gone:output_type -> parley.stage.v1.Waits
-	0, // 15: parley.stage.v1.Stage.Back:output_type -> parley.stage.v1.Payload
-	0, // 16: parley.stage.v1.Stage.Read:output_type -> parley.stage.v1.Payload
-	4, // 17: parley.stage.v1.Stage.Usage:output_type -> parley.stage.v1.Time
-	9, // [9:18] is the sub-list for method output_type
-	0, // [0:9] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: parley.stage.v1.Stage.Echo:input_type -> parley.stage.v1.Payload
+	1,  // 1: parley.stage.v1.Stage.Pour:input_type -> parley.stage.v1.Order
+	0,  // 2: parley.stage.v1.Stage.Collect:input_type -> parley.stage.v1.Payload
+	0,  // 3: parley.stage.v1.Stage.Talk:input_type -> parley.stage.v1.Payload
+	0,  // 4: parley.stage.v1.Stage.Wait:input_type -> parley.stage.v1.Payload
+	0,  // 5: parley.stage.v1.Stage.Gone:input_type -> parley.stage.v1.Payload
+	0,  // 6: parley.stage.v1.Stage.Back:input_type -> parley.stage.v1.Payload
+	0,  // 7: parley.stage.v1.Stage.Read:input_type -> parley.stage.v1.Payload
+	0,  // 8: parley.stage.v1.Stage.Forbidden:input_type -> parley.stage.v1.Payload
+	0,  // 9: parley.stage.v1.Stage.Usage:input_type -> parley.stage.v1.Payload
+	0,  // 10: parley.stage.v1.Stage.Echo:output_type -> parley.stage.v1.Payload
+	0,  // 11: parley.stage.v1.Stage.Pour:output_type -> parley.stage.v1.Payload
+	2,  // 12: parley.stage.v1.Stage.Collect:output_type -> parley.stage.v1.Total
+	0,  // 13: parley.stage.v1.Stage.Talk:output_type -> parley.stage.v1.Payload
+	0,  // 14: parley.stage.v1.Stage.Wait:output_type -> parley.stage.v1.Payload
+	3,  // 15: parley.stage.v1.Stage.Gone:output_type -> parley.stage.v1.Waits
+	0,  // 16: parley.stage.v1.Stage.Back:output_type -> parley.stage.v1.Payload
+	0,  // 17: parley.stage.v1.Stage.Read:output_type -> parley.stage.v1.Payload
+	0,  // 18: parley.stage.v1.Stage.Forbidden:output_type -> parley.stage.v1.Payload
+	4,  // 19: parley.stage.v1.Stage.Usage:output_type -> parley.stage.v1.Time
+	10, // [10:20] is the sub-list for method output_type
+	0,  // [0:10] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_stage_v1_stage_proto_init() }

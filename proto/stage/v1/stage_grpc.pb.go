@@ -21,15 +21,16 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Stage_Echo_FullMethodName    = "/parley.stage.v1.Stage/Echo"
-	Stage_Pour_FullMethodName    = "/parley.stage.v1.Stage/Pour"
-	Stage_Collect_FullMethodName = "/parley.stage.v1.Stage/Collect"
-	Stage_Talk_FullMethodName    = "/parley.stage.v1.Stage/Talk"
-	Stage_Wait_FullMethodName    = "/parley.stage.v1.Stage/Wait"
-	Stage_Gone_FullMethodName    = "/parley.stage.v1.Stage/Gone"
-	Stage_Back_FullMethodName    = "/parley.stage.v1.Stage/Back"
-	Stage_Read_FullMethodName    = "/parley.stage.v1.Stage/Read"
-	Stage_Usage_FullMethodName   = "/parley.stage.v1.Stage/Usage"
+	Stage_Echo_FullMethodName      = "/parley.stage.v1.Stage/Echo"
+	Stage_Pour_FullMethodName      = "/parley.stage.v1.Stage/Pour"
+	Stage_Collect_FullMethodName   = "/parley.stage.v1.Stage/Collect"
+	Stage_Talk_FullMethodName      = "/parley.stage.v1.Stage/Talk"
+	Stage_Wait_FullMethodName      = "/parley.stage.v1.Stage/Wait"
+	Stage_Gone_FullMethodName      = "/parley.stage.v1.Stage/Gone"
+	Stage_Back_FullMethodName      = "/parley.stage.v1.Stage/Back"
+	Stage_Read_FullMethodName      = "/parley.stage.v1.Stage/Read"
+	Stage_Forbidden_FullMethodName = "/parley.stage.v1.Stage/Forbidden"
+	Stage_Usage_FullMethodName     = "/parley.stage.v1.Stage/Usage"
 )
 
 // StageClient is the client API for Stage service.
@@ -54,6 +55,8 @@ type StageClient interface {
 	Back(ctx context.Context, in *Payload, opts ...grpc.CallOption) (*Payload, error)
 	// Read returns what is in the open file that came with the call.
 	Read(ctx context.Context, in *Payload, opts ...grpc.CallOption) (*Payload, error)
+	// Forbidden is refused by the demonstration's policy.
+	Forbidden(ctx context.Context, in *Payload, opts ...grpc.CallOption) (*Payload, error)
 	// Usage is the process that serves, and its processor time.
 	Usage(ctx context.Context, in *Payload, opts ...grpc.CallOption) (*Time, error)
 }
@@ -161,6 +164,16 @@ func (c *stageClient) Read(ctx context.Context, in *Payload, opts ...grpc.CallOp
 	return out, nil
 }
 
+func (c *stageClient) Forbidden(ctx context.Context, in *Payload, opts ...grpc.CallOption) (*Payload, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Payload)
+	err := c.cc.Invoke(ctx, Stage_Forbidden_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *stageClient) Usage(ctx context.Context, in *Payload, opts ...grpc.CallOption) (*Time, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Time)
@@ -193,6 +206,8 @@ type StageServer interface {
 	Back(context.Context, *Payload) (*Payload, error)
 	// Read returns what is in the open file that came with the call.
 	Read(context.Context, *Payload) (*Payload, error)
+	// Forbidden is refused by the demonstration's policy.
+	Forbidden(context.Context, *Payload) (*Payload, error)
 	// Usage is the process that serves, and its processor time.
 	Usage(context.Context, *Payload) (*Time, error)
 	mustEmbedUnimplementedStageServer()
@@ -228,6 +243,9 @@ func (UnimplementedStageServer) Back(context.Context, *Payload) (*Payload, error
 }
 func (UnimplementedStageServer) Read(context.Context, *Payload) (*Payload, error) {
 	return nil, status.Error(codes.Unimplemented, "method Read not implemented")
+}
+func (UnimplementedStageServer) Forbidden(context.Context, *Payload) (*Payload, error) {
+	return nil, status.Error(codes.Unimplemented, "method Forbidden not implemented")
 }
 func (UnimplementedStageServer) Usage(context.Context, *Payload) (*Time, error) {
 	return nil, status.Error(codes.Unimplemented, "method Usage not implemented")
@@ -368,6 +386,24 @@ func _Stage_Read_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Stage_Forbidden_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Payload)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StageServer).Forbidden(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Stage_Forbidden_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StageServer).Forbidden(ctx, req.(*Payload))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Stage_Usage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(Payload)
 	if err := dec(in); err != nil {
@@ -412,6 +448,10 @@ var Stage_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Read",
 			Handler:    _Stage_Read_Handler,
+		},
+		{
+			MethodName: "Forbidden",
+			Handler:    _Stage_Forbidden_Handler,
 		},
 		{
 			MethodName: "Usage",
