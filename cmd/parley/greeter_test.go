@@ -27,30 +27,31 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/parley-ipc/parley"
+	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/policy"
 	greeter "github.com/parley-ipc/parley/proto/greeter/v1"
+	"github.com/parley-ipc/parley/rpc"
 )
 
-// greet is the command "greeter [-mute] ADDR…" of the scripts: a greeter in a stock
-// gRPC server, on the addresses of Parley and on net:HOST:PORT or net:PATH,
-// where there is no Parley at all. With -mute it has no reflection.
+// greet is the command "greeter [-stock | -mute] ADDR…" of the scripts: a
+// greeter on the addresses, and on net:HOST:PORT or net:PATH, where there is no
+// transport of Parley's at all. With -stock grpc-go serves it; -mute is -stock
+// without reflection.
 func greet() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	addresses, mute := os.Args[1:], false
-	if len(addresses) > 0 && addresses[0] == "-mute" {
-		addresses, mute = addresses[1:], true
+	addresses, how := os.Args[1:], ""
+	if strings.HasPrefix(addresses[0], "-") {
+		addresses, how = addresses[1:], addresses[0]
 	}
-	server := grpc.NewServer()
-	greeter.RegisterGreeterServer(server, particular{})
-	state := health.NewServer()
-	state.SetServingStatus("asleep", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
-	grpc_health_v1.RegisterHealthServer(server, state)
-	if !mute {
-		reflection.Register(server)
-	}
+	server, listen, err := greeterServer(how)
 	ended := make(chan error, len(addresses))
 	for _, address := range addresses {
-		ln, err := listenAnyhow(ctx, address)
+		var ln net.Listener
+		if err == nil {
+			ln, err = listen(ctx, address)
+		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -59,20 +60,53 @@ func greet() int {
 	}
 	select {
 	case <-ctx.Done():
-		server.Stop()
 	case err := <-ended: // stdio: has ended
 		if err != nil && !errors.Is(err, net.ErrClosed) {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
+	server.Stop()
 	return 0
+}
+
+// greeting is grpc-go's server or ours.
+type greeting interface {
+	Serve(ln net.Listener) error
+	Stop()
+}
+
+type listenFunc func(context.Context, string) (net.Listener, error)
+
+func greeterServer(how string) (greeting, listenFunc, error) {
+	if how == "" {
+		rules, err := policy.New([]policy.Rule{{
+			Who: []string{"spiffe://test/client"}, May: []auth.Action{auth.Connect, auth.Call}, On: []string{"*"},
+		}}, policy.Options{})
+		server := rpc.NewServer(rpc.ServerConfig{Authorizer: rules, Listen: parley.ListenConfig{TLS: greeterFlags().tls()}})
+		greeter.RegisterGreeterServer(server, particular{})
+		server.Health().SetServingStatus("asleep", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+		return server, func(ctx context.Context, address string) (net.Listener, error) { return server.Listen(ctx, address) }, err
+	}
+	server := grpc.NewServer()
+	greeter.RegisterGreeterServer(server, particular{})
+	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
+	if how != "-mute" {
+		reflection.Register(server)
+	}
+	return server, listenAnyhow, nil
+}
+
+func greeterFlags() *connectFlags {
+	return &connectFlags{
+		spin: "auto", cert: "server.crt", key: "server.key", ca: "ca.crt",
+		allow: []string{"spiffe://test/client"}, protocols: []string{"h2"},
+	}
 }
 
 func listenAnyhow(ctx context.Context, address string) (net.Listener, error) {
 	plain, ok := strings.CutPrefix(address, "net:")
 	if !ok {
-		c := connectFlags{spin: "auto", cert: "server.crt", key: "server.key", ca: "ca.crt", allow: []string{"spiffe://test/client"}, protocols: []string{"h2"}}
-		return (&app{timeout: 10 * time.Second, log: slog.New(slog.DiscardHandler)}).listen(ctx, &c, address, nil)
+		return (&app{timeout: 10 * time.Second, log: slog.New(slog.DiscardHandler)}).listen(ctx, greeterFlags(), address, nil)
 	}
 	network := "tcp"
 	if strings.Contains(plain, "/") {

@@ -22,10 +22,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"google.golang.org/grpc"
-
-	"github.com/parley-ipc/parley"
 	greeter "github.com/parley-ipc/parley/proto/greeter/v1"
+	"github.com/parley-ipc/parley/rpc"
 )
 
 func run(ctx context.Context) error {
@@ -37,12 +35,12 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	socket := filepath.Join(dir, "greeter.sock")
-	ln, err := parley.Listen(ctx, "unix://"+socket)
+	server := rpc.NewServer(rpc.ServerConfig{})
+	greeter.RegisterGreeterServer(server, greeter.Polite{})
+	ln, err := server.Listen(ctx, "unix://"+socket)
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer()
-	greeter.RegisterGreeterServer(server, greeter.Polite{})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	client := exec.CommandContext(ctx, "node", "examples/node/client.js", socket)
