@@ -4,6 +4,7 @@ package procsync_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,8 @@ func BenchmarkMutexContended(b *testing.B) {
 	p := proctest.Start(b, "count", o.path, "0")
 	p.Expect("go")
 	m, ctx := o.mutex(b), context.Background()
+	most := uint64(0)
+	m.OnPassed(func(passed uint64) { most = max(most, passed) })
 	for b.Loop() {
 		if err := m.Lock(ctx); err != nil {
 			b.Fatal(err)
@@ -43,6 +46,55 @@ func BenchmarkMutexContended(b *testing.B) {
 		put(o.extra, atCount, get(o.extra, atNext))
 		if err := m.Unlock(); err != nil {
 			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(most), "passed-at-most")
+}
+
+// BenchmarkWakeUp is a round trip by two events: each side waits for the
+// other. Asleep is two wake-ups of a sleeping process.
+func BenchmarkWakeUp(b *testing.B) {
+	for _, mode := range []string{"spin", "asleep"} {
+		b.Run(mode, func(b *testing.B) {
+			there, back := create(b, procsync.Shape{Kind: procsync.KindEvent}), create(b, procsync.Shape{Kind: procsync.KindEvent})
+			p := proctest.Start(b, "answer", there.path, back.path, mode)
+			p.Expect("go")
+			c := procsync.Config{NoSpin: mode == "asleep"}
+			go2, err := procsync.AttachEvent(there.mem, there.file, c)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer go2.Close()
+			come, err := procsync.AttachEvent(back.mem, back.file, c)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer come.Close()
+			for b.Loop() {
+				if err := errors.Join(go2.Set(), come.Wait(bg), come.Reset()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// answer sets the event of Args[1] whenever that of Args[0] is set.
+func answer(p *proctest.Self) error {
+	var events [2]*procsync.Event
+	for i, path := range p.Args[:2] {
+		o, err := openObject(path)
+		if err != nil {
+			return err
+		}
+		if events[i], err = procsync.AttachEvent(o.mem, o.file, procsync.Config{NoSpin: p.Args[2] == "asleep"}); err != nil {
+			return err
+		}
+	}
+	p.Say("go")
+	for {
+		if err := errors.Join(events[0].Wait(bg), events[0].Reset(), events[1].Set()); err != nil {
+			return err
 		}
 	}
 }

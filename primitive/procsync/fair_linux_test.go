@@ -24,8 +24,8 @@ func greedy(p *proctest.Self) error {
 	most, queued := uint64(0), 0
 	m.OnPassed(func(passed uint64) { most, queued = max(most, passed), queued+1 })
 	p.Say("go")
-	end := make(chan error, 1)
-	go func() { _, err := p.Hear(); end <- err }()
+	end := make(chan struct{})
+	go func() { _, _ = p.Hear(); close(end) }()
 	for {
 		select {
 		case <-end:
@@ -81,4 +81,64 @@ func TestPassed(t *testing.T) {
 			t.Error("nobody ever waited")
 		}
 	}
+}
+
+// TestWritersAndLargeClaimsAreNotStarved: who asks for what does not fit is
+// passed by what fits, but only so often.
+func TestWritersAndLargeClaimsAreNotStarved(t *testing.T) {
+	passed := func(kind string, try func() (uint64, bool, error), release func() error) {
+		t.Helper()
+		n := 0
+		for ; n <= procsync.MaxPassed; n++ {
+			_, ok, err := try()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			if err := release(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n == 0 || n > procsync.MaxPassed {
+			t.Errorf("%s: passed %d times, want at least once and at most %d", kind, n, procsync.MaxPassed)
+		}
+	}
+	t.Run("semaphore", func(t *testing.T) {
+		o := create(t, procsync.Shape{Kind: procsync.KindSemaphore, Count: 2})
+		var s [3]*procsync.Semaphore
+		for i := range s {
+			h, err := procsync.AttachSemaphore(o.mem, o.file, procsync.Config{NoSpin: true})
+			fatal(t, err)
+			defer h.Close()
+			s[i] = h
+		}
+		_, err := s[0].Acquire(soon(t), 1)
+		fatal(t, err)
+		got := make(chan error, 1)
+		go func() { _, err := s[1].Acquire(soon(t), 2); got <- err }()
+		until(t, func() bool { return anyWaits(s[0].Participants()) })
+		passed("semaphore", func() (uint64, bool, error) { return s[2].TryAcquire(1) }, func() error { return s[2].Release(1) })
+		fatal(t, s[0].Release(1))
+		fatal(t, <-got)
+	})
+	t.Run("rwmutex", func(t *testing.T) {
+		o := create(t, procsync.Shape{Kind: procsync.KindRWMutex})
+		var m [3]*procsync.RWMutex
+		for i := range m {
+			h, err := procsync.AttachRWMutex(o.mem, o.file, procsync.Config{NoSpin: true})
+			fatal(t, err)
+			defer h.Close()
+			m[i] = h
+		}
+		_, err := m[0].RLock(soon(t))
+		fatal(t, err)
+		got := make(chan error, 1)
+		go func() { _, err := m[1].Lock(soon(t)); got <- err }()
+		until(t, func() bool { return anyWaits(m[0].Participants()) })
+		passed("rwmutex", m[2].TryRLock, m[2].RUnlock)
+		fatal(t, m[0].RUnlock())
+		fatal(t, <-got)
+	})
 }

@@ -58,6 +58,7 @@ func (h *handle) inspect() State {
 		st.Suspect, st.Broken = f&rwSuspect != 0, f&rwBroken != 0
 	case KindEvent:
 		st.Set = h.value.Load()&eventSet != 0
+	default: // the others have nothing but participants
 	}
 	for i := range h.used() {
 		if h.life(i).Load() != 0 || h.dirty(i) {

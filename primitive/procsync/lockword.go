@@ -62,7 +62,7 @@ const (
 func (h *handle) try() (token uint64, v verdict) {
 	for {
 		s := h.state.Load()
-		n := s
+		var n uint64
 		switch {
 		case s&flagBroken != 0:
 			return 0, refused

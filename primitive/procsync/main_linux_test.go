@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 		"hold":   hold,
 		"count":  count,
 		"wait":   wait,
+		"answer": answer,
 		"named":  named,
 		"work":   work,
 		"greedy": greedy,

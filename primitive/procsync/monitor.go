@@ -162,7 +162,6 @@ func (h *handle) waitFor(ctx context.Context, c *claim) (token uint64, err error
 	w := h.newSleep(ctx, &h.obj)
 	defer w.stop()
 	mine := &h.wants[h.me]
-	h.slot.waiting.Store(monotonic())
 	defer h.slot.waiting.Store(0)
 	for since := uint64(0); ; {
 		w.listen()
@@ -179,6 +178,7 @@ func (h *handle) waitFor(ctx context.Context, c *claim) (token uint64, err error
 			since = token + 1
 			h.slot.amount.Store(c.amount)
 			mine.Store(since)
+			h.slot.waiting.Store(monotonic())
 		}
 		ok := h.grant(c, token, since)
 		if ok {

@@ -26,6 +26,12 @@ type worker struct {
 	err  error
 }
 
+// write fails the worker, not the history.
+func (w *worker) write(format string, args ...any) {
+	_, err := fmt.Fprintf(w.log, format, args...)
+	w.err = errors.Join(w.err, err)
+}
+
 func now() int64 {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
@@ -36,7 +42,7 @@ func now() int64 {
 func (w *worker) do(op string, arg int, run func() (token uint64, ok bool, err error)) (result string) {
 	id := w.next
 	w.next++
-	fmt.Fprintf(w.log, "C %d %s %d %d\n", id, op, arg, now())
+	w.write("C %d %s %d %d\n", id, op, arg, now())
 	began := now()
 	token, ok, err := run()
 	ended := now()
@@ -53,7 +59,7 @@ func (w *worker) do(op string, arg int, run func() (token uint64, ok bool, err e
 		w.err = errors.Join(w.err, err)
 		result = "failed"
 	}
-	fmt.Fprintf(w.log, "R %d %s %d %d %d\n", id, result, token, began, ended)
+	w.write("R %d %s %d %d %d\n", id, result, token, began, ended)
 	return result
 }
 
