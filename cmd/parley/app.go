@@ -52,7 +52,7 @@ var groups = []struct {
 		watchVerb,
 		notifyVerb,
 	}},
-	{"operate", "Operate:", []verb{lsVerb, policyVerb, caVerb, tokenVerb, setupVerb, doctorVerb, gcVerb, benchVerb, versionVerb}},
+	{"operate", "Operate:", []verb{lsVerb, ipcsVerb, policyVerb, caVerb, tokenVerb, setupVerb, doctorVerb, gcVerb, benchVerb, versionVerb}},
 }
 
 func newRoot(a *app) *cobra.Command {

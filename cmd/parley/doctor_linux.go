@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/parley-ipc/parley/internal/inventory"
+	"github.com/parley-ipc/parley/primitive/mqueue"
 )
 
 // systemFindings tries each kernel feature and reads each limit.
@@ -26,6 +30,8 @@ func systemFindings() []finding {
 		descriptorFinding(),
 		mappingFinding(),
 		cpuFinding(),
+		queuesFinding(),
+		leftoversFinding(),
 	}
 }
 
@@ -120,6 +126,31 @@ func mappingFinding() finding {
 		return finding{"mappings", stateNote, err.Error(), ""}
 	}
 	return finding{"mappings", stateOK, fmt.Sprintf("%d, enough for about %d shm connections a process", n, n/perConnection), ""}
+}
+
+func queuesFinding() finding {
+	infos, err := mqueue.List()
+	return probe("message queues", fmt.Sprintf("POSIX: %d there", len(infos)), err, stateNote, "they work; parley mq ls and ipcs show them once they are mounted")
+}
+
+// leftoversFinding counts what nobody has.
+func leftoversFinding() finding {
+	objects, _, err := inventory.List(context.Background(), inventory.Options{})
+	var parley, kernel int
+	for _, o := range objects {
+		switch {
+		case o.State != inventory.Orphaned:
+		case o.Parley:
+			parley++
+		default:
+			kernel++
+		}
+	}
+	row := probe("leftovers", fmt.Sprintf("of %d IPC objects nobody has %d of Parley's and %d of other programs", len(objects), parley, kernel), err, stateNote, "")
+	if err == nil && parley+kernel > 0 {
+		row.State, row.Do = stateNote, "parley ipcs --orphaned; parley gc removes Parley's, parley gc --kernel others' too"
+	}
+	return row
 }
 
 func cpuFinding() finding {

@@ -24,7 +24,7 @@ type removal struct {
 
 func gcVerb(a *app) *cobra.Command {
 	var o endpoint.ListOptions
-	var yes bool
+	var yes, kernel bool
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove what listeners that died have left behind",
@@ -33,9 +33,14 @@ holds its lock, or the files themselves have gone; and memory with a name whose
 maker died before it was done, or from before the machine was started. A cell
 that nobody has open is at rest, and stays. With --yes it removes them,
 taking that lock first, so that a listener that starts at the same moment is
-never disturbed. Nothing is ever judged by its age or by a process id.`,
+never disturbed. Nothing is ever judged by its age or by a process id.
+
+With --kernel also what parley ipcs calls orphaned and no other may have: POSIX
+message queues, /dev/shm segments and semaphores that no process has open, System
+V memory that nobody has attached. Whoever left it may want it again: look first.`,
 		Example: `  parley gc
-  parley gc --yes`,
+  parley gc --yes
+  parley gc --kernel`,
 		Args: exactArgs(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			rows, err := collect(cmd.Context(), o, yes)
@@ -47,6 +52,13 @@ never disturbed. Nothing is ever judged by its age or by a process id.`,
 				return err
 			}
 			rows = append(rows, named...)
+			if kernel {
+				objects, err := collectKernel(cmd.Context(), o.All, yes)
+				if err != nil {
+					return err
+				}
+				rows = append(rows, objects...)
+			}
 			if a.json {
 				err = a.printJSON(rows)
 			} else {
@@ -61,6 +73,7 @@ never disturbed. Nothing is ever judged by its age or by a process id.`,
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "remove them")
+	cmd.Flags().BoolVar(&kernel, "kernel", false, "also what other programs left with the kernel")
 	cmd.Flags().BoolVar(&o.All, "all", false, "every user's, as far as we may")
 	return cmd
 }

@@ -24,3 +24,5 @@ func signalOf(*os.ProcessState) int { return 0 }
 func parseSignal(string) (syscall.Signal, error) {
 	return 0, fault.New(fault.Unsupported, "read signal", "", errors.New("there are no signals on this system"))
 }
+
+func isOurs(uint32) bool { return false }

@@ -67,3 +67,6 @@ const (
 	sigRTMin = 34
 	sigRTMax = 64
 )
+
+// isOurs reports whether uid is what we act as.
+func isOurs(uid uint32) bool { return uid == uint32(os.Geteuid()) }

@@ -91,7 +91,7 @@ func detached() (int, error) {
 func inspect(path string, st os.FileInfo) Info {
 	i := Info{Name: "/" + st.Name(), Mode: st.Mode().Perm(), Used: st.ModTime()}
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
-		i.UID = sys.Uid
+		i.UID, i.Device, i.Inode = sys.Uid, uint64(sys.Dev), sys.Ino //nolint:unconvert // its type differs by architecture
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {

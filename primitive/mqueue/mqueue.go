@@ -59,7 +59,9 @@ type Info struct {
 	Bytes     int64       `json:"bytes"`      // in all messages that wait
 	NotifyPID int         `json:"notify_pid"` // who waits to be notified; 0: nobody
 	Attributes
-	Err error `json:"-"` // why more than its owner and age cannot be told, if so
+	Device uint64 `json:"-"` // with Inode, what a descriptor of it shows in /proc/PID/fd
+	Inode  uint64 `json:"-"`
+	Err    error  `json:"-"` // why more than its owner and age cannot be told, if so
 }
 
 // checkName returns the kernel's name for a queue: mq_overview(7)'s, without
