@@ -2,7 +2,10 @@
 
 package message
 
-import "context"
+import (
+	"context"
+	"encoding/binary"
+)
 
 // Each waits for the next message and calls f for it, and for those that have
 // arrived with it, in their order: one wait and one lock for all of them, and
@@ -38,13 +41,14 @@ func (c *Conn) Each(ctx context.Context, f func(*Message) error) (n int, err err
 
 // eachBuffered calls f for the whole messages that are in the buffer.
 func (r *reader) eachBuffered(f func(*Message) error) (n int, err error) {
+	r.view.live = true
 	for err == nil {
 		p, ok := plainFrame(r.buf[r.off:], r.c.cfg.MaxSize)
 		if !ok {
 			break
 		}
 		r.off += headerSize + len(p)
-		r.view = Message{buf: buffer{p[:len(p):len(p)]}, live: true}
+		r.view.buf.b = p[:len(p):len(p)]
 		err = f(&r.view)
 		n++
 	}
@@ -58,9 +62,10 @@ func plainFrame(b []byte, most int) ([]byte, bool) {
 	if len(b) < headerSize {
 		return nil, false
 	}
-	h, err := parseHeader(b)
-	if err != nil || h.kind != kindMessage || h.files != 0 || int64(h.length) > int64(min(most, len(b)-headerSize)) {
+	h := binary.LittleEndian.Uint64(b) // once: where it lies its writer may still change it
+	n := int64(uint32(h))
+	if h>>32 != uint64(kindMessage) || n > int64(min(most, len(b)-headerSize)) {
 		return nil, false
 	}
-	return b[headerSize : headerSize+int(h.length)], true
+	return b[headerSize : headerSize+int(n)], true
 }

@@ -87,13 +87,14 @@ func (r *reader) eachLent(ctx context.Context, f func(*Message) error) (n int, e
 		r.view = Message{}
 		r.discard(done)
 	}()
+	r.view.live = true
 	for err == nil {
 		p, ok := plainFrame(b[done:], r.c.cfg.MaxSize)
 		if !ok {
 			break
 		}
 		done += headerSize + len(p)
-		r.view = Message{buf: buffer{p[:len(p):len(p)]}, live: true}
+		r.view.buf.b = p[:len(p):len(p)]
 		err = f(&r.view)
 		n++
 	}

@@ -34,6 +34,12 @@ type Options struct {
 	// without rings.
 	RingSize int
 
+	// Prefault maps every page of both rings before the connection is handed
+	// out instead of at its first
+	// use, where it costs a fault each. Their memory is reserved in either case. Default: at first
+	// use.
+	Prefault bool
+
 	// Spin says how this side waits. Default Auto.
 	Spin Spin
 

@@ -14,6 +14,7 @@ func TestMain(m *testing.M) {
 	roles["bench"] = benchServer
 	roles["exchange"] = exchangeRole
 	roles["hoard"] = hoardRole
+	roles["idle"] = idleRole
 	roles["spin"] = spinRole
 	proctest.Main(m, roles)
 }

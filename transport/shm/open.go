@@ -127,6 +127,10 @@ func newStream(sock *net.UnixConn, addr string, r *rings, opts Options, logger *
 		return nil, err
 	}
 	s.bell = bell
+	if opts.Prefault {
+		prefault(r.ownMap.Tail)
+		prefault(r.theirMap.Tail)
+	}
 	s.ours, s.theirs = pageOf(r.ownMap.Head), pageOf(r.theirMap.Head)
 	s.maps = [2]*kernel.Mapping{r.ownMap, r.theirMap}
 	s.halves.Store(2)

@@ -67,6 +67,10 @@ func (s *stream) writeLocked(ctx context.Context, p []byte) (n int, err error) {
 
 // writable is why nothing can be written, if so.
 func (s *stream) writable(ctx context.Context, op string) error {
+	const bad = isClosed | isShut | isBroken | isHungUp | wrExpired
+	if s.status.Load()&bad == 0 && s.theirs.state.Load()&stateClosed == 0 && ctx.Err() == nil {
+		return nil
+	}
 	if err := s.stopped(ctx, op, wrExpired); err != nil {
 		return err
 	}
