@@ -59,7 +59,7 @@ arm64: ## the core packages compiled for arm64, under qemu-user (SET=primitives:
 	.ci/arm64 $(SET)
 
 bench: ## Parley beside its peers, between processes (a few minutes)
-	cd bench && $(GO) run ./connect && $(GO) run ./shm && $(GO) run ./rpc
+	cd bench && $(GO) run ./connect && $(GO) run ./shm && $(GO) run ./rpc && $(GO) run ./locks
 
 cover: ## coverage of the whole module into coverage.out
 	$(GO) test -coverpkg=./... -coverprofile=coverage.out ./...

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"embed"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,9 +13,15 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/parley-ipc/parley/bench/internal/native"
 	"github.com/parley-ipc/parley/bench/internal/natsd"
 	"github.com/parley-ipc/parley/bench/internal/party"
 )
+
+// sources are the peers in C and C++.
+//
+//go:embed native
+var sources embed.FS
 
 // readers is how many subscribers a broadcast has.
 const readers = 4
@@ -39,7 +46,7 @@ func subjects(ctx context.Context, dir string, at party.Placement, only *regexp.
 
 // limits are the peers of our own making in C.
 func limits(ctx context.Context, dir string) []party.Subject {
-	program, err := native{source: "memory.c", compiler: "gcc"}.build(ctx, dir)
+	program, err := native.Peer{Sources: sources, Source: "native/memory.c", Compiler: "gcc"}.Build(ctx, dir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "no limits in C:", err)
 		return nil
@@ -61,7 +68,7 @@ func limits(ctx context.Context, dir string) []party.Subject {
 // installed are systems that Debian packages.
 func installed(ctx context.Context, dir string, at party.Placement) []party.Subject {
 	var list []party.Subject
-	if program, err := (native{source: "zmq.c", compiler: "gcc", link: []string{"-lzmq"}}).build(ctx, dir); err != nil {
+	if program, err := (native.Peer{Sources: sources, Source: "native/zmq.c", Compiler: "gcc", Link: []string{"-lzmq"}}).Build(ctx, dir); err != nil {
 		fmt.Fprintln(os.Stderr, "libzmq is left out (libzmq3-dev):", err)
 	} else {
 		address := "ipc://" + filepath.Join(dir, "zmq")
@@ -70,8 +77,8 @@ func installed(ctx context.Context, dir string, at party.Placement) []party.Subj
 			{Argv: []string{program, "left", address}},
 		}})
 	}
-	program, err := native{source: "iceoryx.cpp", compiler: "g++", flags: append(include("/usr/include/iceoryx/v*"), "-std=c++17"),
-		link: []string{"-liceoryx_posh", "-liceoryx_hoofs", "-liceoryx_platform", "-lpthread"}}.build(ctx, dir)
+	program, err := native.Peer{Sources: sources, Source: "native/iceoryx.cpp", Compiler: "g++", Flags: append(native.Include("/usr/include/iceoryx/v*"), "-std=c++17"),
+		Link: []string{"-liceoryx_posh", "-liceoryx_hoofs", "-liceoryx_platform", "-lpthread"}}.Build(ctx, dir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "iceoryx is left out (iceoryx, libiceoryx-posh-dev):", err)
 		return list

@@ -18,7 +18,12 @@ type Cell struct {
 }
 
 // String names the cell for people, and for targets.
-func (c Cell) String() string { return fmt.Sprintf("%s, %s, %s", c.At, c.Op, Bytes(c.Size)) }
+func (c Cell) String() string {
+	if c.Size == 0 {
+		return fmt.Sprintf("%s, %s", c.At, c.Op)
+	}
+	return fmt.Sprintf("%s, %s, %s", c.At, c.Op, Bytes(c.Size))
+}
 
 // Bytes writes a size.
 func Bytes(n int) string {

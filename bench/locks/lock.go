@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"os"
+
+	gofrsflock "github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
+
+	"github.com/parley-ipc/parley/bench/internal/party"
+	"github.com/parley-ipc/parley/primitive/procsync"
+)
+
+// locker is what takes turns.
+type locker interface {
+	lock() error
+	unlock() error
+}
+
+// fileLock is flock(2) with nothing around it.
+type fileLock struct{ fd int }
+
+func openFlock(_ context.Context, s party.Side) (locker, error) {
+	fd, err := unix.Open(s.Path("go-flock"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+	return fileLock{fd}, err
+}
+
+func (l fileLock) lock() error {
+	for {
+		if err := unix.Flock(l.fd, unix.LOCK_EX); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func (l fileLock) unlock() error { return unix.Flock(l.fd, unix.LOCK_UN) }
+
+// gofrsLock is gofrs/flock.
+type gofrsLock struct{ l *gofrsflock.Flock }
+
+func openGofrs(_ context.Context, s party.Side) (locker, error) {
+	return gofrsLock{gofrsflock.New(s.Path("gofrs"))}, nil
+}
+
+func (l gofrsLock) lock() error {
+	for {
+		if err := l.l.Lock(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func (l gofrsLock) unlock() error { return l.l.Unlock() }
+
+// mutex is procsync's, by name.
+type mutex struct {
+	ctx context.Context
+	m   *procsync.Mutex
+}
+
+func openMutex(ctx context.Context, s party.Side) (locker, error) {
+	if err := os.Setenv("PARLEY_RUNTIME_DIR", s.Dir); err != nil {
+		return nil, err
+	}
+	m, err := procsync.OpenMutex(ctx, "bench", procsync.Config{})
+	return mutex{ctx, m}, err
+}
+
+func (l mutex) lock() error   { return l.m.Lock(l.ctx) }
+func (l mutex) unlock() error { return l.m.Unlock() }
