@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,7 +102,10 @@ func ringFor(cfg topic.PublisherConfig) (int, error) {
 	if cfg.MaxData < 0 || cfg.MaxData > topic.MaxData {
 		return invalid("items of %d bytes, at most %d", cfg.MaxData, topic.MaxData)
 	}
-	need := max(broadcast.MinRing, 1<<bits.Len(uint(max(4*cfg.MaxData, 1)-1)))
+	need := broadcast.MinRing
+	for broadcast.MaxRecord(need) < cfg.MaxData+maxPrefix {
+		need *= 2
+	}
 	switch {
 	case cfg.Ring == 0:
 		return max(defaultRing, need), nil

@@ -81,7 +81,7 @@ func (s *Stage) address(scheme endpoint.Scheme, second bool) (string, error) {
 		return string(scheme) + "://127.0.0.1:0", nil
 	case endpoint.Exec:
 		return "stdio:", nil
-	case endpoint.Stdio:
+	case endpoint.Stdio, endpoint.Mem:
 	}
 	return "", fault.New(fault.Invalid, "start a peer", string(scheme), errors.New("nobody can be started to listen there"))
 }

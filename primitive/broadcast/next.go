@@ -68,9 +68,8 @@ func (r *Run) Cut() Record {
 	return rec
 }
 
-// Head, Body and Skip are Cut in pieces that cost no call: the length, number
-// and time of the first record of a run that is not empty, its bytes by that
-// length, and how to pass over it.
+// Head is the length, number and time of the first record of a run that is
+// not empty. With Body and Skip it is Cut in pieces, which cost no call.
 func (r *Run) Head() (length int, seq uint64, time int64) {
 	h := headerOf(r.b)
 	return int(h.length), h.seq, h.time
