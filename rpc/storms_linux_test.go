@@ -53,3 +53,10 @@ func TestKilledClients(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) { stormPlace.KilledClients(t, inDir(scheme)(t)) })
 	}
 }
+
+// TestStormUnderQuota: the same with a server that the kernel throttles.
+func TestStormUnderQuota(t *testing.T) {
+	for _, scheme := range []string{"shm", "unix"} {
+		t.Run(scheme, func(t *testing.T) { stormPlace.Throttled(t, inDir(scheme)(t)) })
+	}
+}

@@ -23,7 +23,7 @@ func benchVerb(a *app) *cobra.Command {
 		Args:    exactArgs(0, "a subcommand"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(benchConnectVerb(a), benchTopicVerb(a))
+	cmd.AddCommand(benchConnectVerb(a), benchTopicVerb(a), benchRPCVerb(a))
 	return cmd
 }
 

@@ -222,3 +222,27 @@ func (p Place) killClient(t *testing.T, address string, seed uint64, after time.
 		t.Error("a call did not end")
 	}
 }
+
+// Throttled rages against a server that has half a processor.
+func (p Place) Throttled(t *testing.T, address string) {
+	t.Helper()
+	server := proctest.StartWith(t, proctest.Options{
+		Role: "storm-server", Args: []string{address}, Prefix: proctest.CPUGroup(t, 0.5).Prefix(),
+	})
+	server.Expect("ready")
+	cc, err := p.Dial(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cc.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), stormTime)
+	defer cancel()
+	tally, err := Storm{Calls: number("PARLEY_CALLS", 300), Seed: seed(t)}.Rage(ctx, cc)
+	t.Logf("%v", tally)
+	if err != nil {
+		t.Error(err)
+	}
+	if ctx.Err() != nil {
+		t.Error("a call did not end")
+	}
+}
