@@ -48,8 +48,8 @@ race: ## the core packages under the race detector (needs a C compiler)
 fuzz: ## each fuzz target for FUZZTIME (10m, 100000x); without it a minute among them all
 	FUZZTIME=$(FUZZTIME) .ci/fuzz
 
-crash: ## KILLS (1000) SIGKILLs a transport, half on each side; SEED=n repeats a run
-	PARLEY_KILLS=$$(($(KILLS) / 2)) PARLEY_SEED=$(SEED) $(GO) test -count=1 -timeout=120m -run '^TestSuite.*/Kill|Kill|Crash' -v ./... >$(CRASHLOG) 2>&1; \
+crash: ## KILLS (1000) SIGKILLs a transport, half on each side, and 100 random calls for each; SEED=n repeats a run
+	PARLEY_KILLS=$$(($(KILLS) / 2)) PARLEY_CALLS=$$(($(KILLS) * 100)) PARLEY_SEED=$(SEED) $(GO) test -count=1 -timeout=120m -run '^TestSuite.*/Kill|Kill|Crash|^TestStorm' -v ./... >$(CRASHLOG) 2>&1; \
 	code=$$?; grep -E '^( {4})?--- |^(ok|FAIL|panic)|PARLEY_SEED' $(CRASHLOG) | grep -v 'no tests to run'; rm -f $(CRASHLOG); exit $$code
 
 interop: ## net/http, net/rpc and grpc-go over every transport
