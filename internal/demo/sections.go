@@ -69,5 +69,13 @@ func sections() []section {
 				shown("supervised restart", restart),
 			},
 		},
+		{
+			name:   "kernel",
+			tables: shownTables,
+			rows: []mechanism{
+				shown("message queue", queued),
+				shown("splice", spliced),
+			},
+		},
 	}
 }
