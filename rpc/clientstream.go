@@ -6,12 +6,13 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync/atomic"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/parley-ipc/parley/internal/rpcwire"
 )
@@ -29,24 +30,49 @@ type clientStream struct {
 	out     outflow
 	hit     bool // of the reader's holder: something for this stream has come
 
-	in        inbox
-	header    rpcwire.Pairs // guarded by in.mu
-	hasHeader bool          // guarded by in.mu
-	trailer   rpcwire.Pairs // guarded by in.mu
-	status    *status.Status
-	refused   bool
-	closed    bool // guarded by in.mu: the status is known
-	abandoned atomic.Bool
-	sentEnd   bool
-	finished  bool // of the receiving goroutine: the caller knows the status
-	stats     *callStats
+	in         inbox
+	header     rpcwire.Pairs // guarded by in.mu
+	hasHeader  bool          // guarded by in.mu
+	trailer    rpcwire.Pairs // guarded by in.mu
+	status     *status.Status
+	refused    bool
+	closed     bool // guarded by in.mu: the status is known
+	heardClose bool // guarded by in.mu: from the peer
+	sentEnd    bool
+	finished   bool // of the receiving goroutine: the caller knows the status
+	stats      *callStats
 }
 
 var _ grpc.ClientStream = (*clientStream)(nil)
 
-func newClientStream(c *conn, ctx context.Context, opts *callOptions) *clientStream {
-	s := &clientStream{c: c, ctx: ctx, opts: opts}
+// unaries holds streams of unary calls that are over, to be used again.
+var unaries = sync.Pool{New: func() any {
+	s := new(clientStream)
 	s.in.wake = make(chan struct{}, 1)
+	return s
+}}
+
+// recycle is called when nobody else can know the stream of a unary call: its
+// Close has been read.
+func (s *clientStream) recycle() {
+	if !s.heardClose || s.in.gone || s.in.need != 0 {
+		return
+	}
+	wake, q := s.in.wake, s.in.q[:0]
+	*s = clientStream{}
+	s.in.wake, s.in.q = wake, q
+	unaries.Put(s)
+}
+
+func newClientStream(ctx context.Context, c *conn, opts *callOptions, unary bool) *clientStream {
+	var s *clientStream
+	if unary {
+		s = unaries.Get().(*clientStream)
+	} else {
+		s = new(clientStream)
+		s.in.wake = make(chan struct{}, 1)
+	}
+	s.c, s.ctx, s.opts = c, ctx, opts
 	s.in.window, s.in.full = c.limits.StreamWindow, c.limits.StreamWindow
 	s.in.max = c.limits.MaxMessage
 	switch {
@@ -96,6 +122,11 @@ func (s *clientStream) onMessage(h rpcwire.Head, p []byte) error {
 	if s.closed && !s.in.gone {
 		s.in.mu.Unlock()
 		return rpcwire.ErrFrame
+	}
+	if s.desc != nil && s.c.own == s && s.in.lend(h.Flags, p) {
+		s.hit = true
+		s.in.mu.Unlock()
+		return nil
 	}
 	if err := s.in.add(h.Flags, p); err != nil {
 		s.in.mu.Unlock()
@@ -158,8 +189,9 @@ func (s *clientStream) onClose(h rpcwire.Head, p []byte) error {
 	if h.Flags&rpcwire.FlagHeader != 0 {
 		s.setHeader(r.Header)
 	}
+	s.heardClose = true
 	s.refused = h.Flags&rpcwire.FlagRefused != 0
-	s.end(statusOf(&r), append(rpcwire.Pairs(nil), r.Trailer...))
+	s.end(statusOf(&r), append(rpcwire.Pairs(nil), r.Trailer...)) // empty: nothing is allocated
 	s.rouse()
 	return nil
 }
@@ -271,6 +303,7 @@ func (s *clientStream) read(ctx context.Context, ready func(*clientStream) bool)
 			return true, nil
 		}
 		if s.hit {
+			s.keepLoans()
 			continue
 		}
 		if err := c.fill(ctx); err != nil {
@@ -341,6 +374,25 @@ func (s *clientStream) SendMsg(v any) error {
 	if s.sentEnd {
 		return status.Error(codes.Internal, "SendMsg called after CloseSend")
 	}
+	end := !s.desc.ClientStreams
+	if direct, ok := plainProto(s.opts.codec, v); ok && s.opts.comp == nil {
+		if n := proto.Size(direct); n < small && n <= s.maxSend {
+			flags := uint8(0)
+			if end {
+				flags = rpcwire.FlagEnd
+			}
+			sent, err := s.c.w.sendDirect(&s.out, direct, n, flags)
+			if err != nil {
+				s.abort(err)
+				return err
+			}
+			if sent {
+				s.sentEnd = end
+				s.stats.sent(v, n)
+				return nil
+			}
+		}
+	}
 	m, err := encode(s.opts.codec, s.opts.comp, v)
 	if err == nil {
 		err = checkSend(len(m.b), s.maxSend)
@@ -349,7 +401,6 @@ func (s *clientStream) SendMsg(v any) error {
 		s.abort(err)
 		return err
 	}
-	end := !s.desc.ClientStreams
 	s.sentEnd = end
 	n := len(m.b)
 	err = s.c.sendMessage(s.ctx, &s.out, m, end)

@@ -86,6 +86,18 @@ func (in *inbox) add(flags uint8, b []byte) error {
 	return nil
 }
 
+// lend is add for the receiver itself, who reads: it will have parsed b before
+// the reader's buffer is used again. It declines what add must judge.
+func (in *inbox) lend(flags uint8, b []byte) bool {
+	if flags&(rpcwire.FlagPart|rpcwire.FlagEnd) != 0 || in.need > 0 || in.ended || in.gone || in.fail != nil ||
+		in.pending() > 0 || len(b) > in.max || in.window < cost(len(b)) {
+		return false
+	}
+	in.window -= cost(len(b))
+	in.q = append(in.q, message{b: b, owed: cost(len(b)), compressed: flags&rpcwire.FlagCompressed != 0})
+	return true
+}
+
 // begin prepares for a message of size bytes, but for no more than most: what
 // has come must justify what we reserve.
 func (in *inbox) begin(size, most int, compressed bool) {

@@ -16,33 +16,30 @@ const (
 )
 
 const (
-	shortRun   = 20 * time.Microsecond // runs longer than this do not hold up the reader
-	firstNeed  = 16                    // short runs in a row before a method is promoted
-	mostNeed   = 4096
+	shortRun   = 20 * time.Microsecond  // a run that speaks for the method
+	longRun    = 100 * time.Microsecond // one that speaks against it: between them it may have been the machine
+	promotion  = 16                     // short runs, to begin with
+	overrun    = 16                     // what a long run takes back
+	mostCredit = 64
 	guardEvery = time.Millisecond
 )
 
 // pace is what a method's runs have taken. It starts in a goroutine each, is
 // promoted to run where its call was read once its runs are short, and demoted
-// by one that is not, after which it must prove itself for longer.
-type pace struct {
-	short atomic.Int32 // in a row
-	need  atomic.Int32 // beyond firstNeed
-}
+// by long ones: by one in ten at the latest, but not by the odd one in which
+// the machine had other things to do.
+type pace struct{ credit atomic.Int32 }
 
-func (p *pace) promoted() bool { return p.short.Load() >= firstNeed+p.need.Load() }
+func (p *pace) promoted() bool { return p.credit.Load() >= promotion }
 
 func (p *pace) ran(d time.Duration) {
-	if d <= shortRun {
-		if s := p.short.Load(); s < firstNeed+mostNeed {
-			p.short.Store(s + 1)
-		}
-		return
+	c := p.credit.Load()
+	switch {
+	case d <= shortRun && c < mostCredit:
+		p.credit.Store(c + 1)
+	case d > longRun:
+		p.credit.Store(max(c-overrun, 0))
 	}
-	if p.promoted() {
-		p.need.Store(min(2*p.need.Load()+firstNeed, mostNeed))
-	}
-	p.short.Store(0)
 }
 
 // handOn is called for the holder of the role by the handler that it runs, or

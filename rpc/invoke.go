@@ -22,35 +22,35 @@ import (
 var errAgain = errors.New("the call was not begun")
 
 // prepare reads from ctx what goes with a call.
-func (c *conn) prepare(ctx context.Context, method string, opts *callOptions, extra []perRPC) (*opening, error) {
-	o := &opening{method: method}
+func (c *conn) prepare(ctx context.Context, o *opening, method string, opts *callOptions, extra []perRPC) error {
+	o.method = method
 	o.deadline, _ = ctx.Deadline()
 	md := outgoing(ctx)
 	if len(extra) > 0 || len(opts.creds) > 0 {
 		var err error
 		if md, err = c.credentials(ctx, method, md, opts, extra); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if len(md) > 0 {
 		var err error
 		if o.pairs, err = appendPairs(nil, md); err != nil {
-			return nil, err
+			return err
 		}
 		if most := min(int(c.hello.Header), maxHeader); len(o.pairs) > most {
-			return nil, status.Errorf(codes.Internal, "header list size to send violates the maximum size (%d bytes) set by server", most)
+			return status.Errorf(codes.Internal, "header list size to send violates the maximum size (%d bytes) set by server", most)
 		}
 	}
 	o.files = attached(ctx)
 	if len(o.files) > 0 {
 		if _, ok := c.t.(transport.FilePasser); !ok {
-			return nil, status.Error(codes.Unimplemented, "this connection cannot carry open files: use a local transport")
+			return status.Error(codes.Unimplemented, "this connection cannot carry open files: use a local transport")
 		}
 		if len(o.files) > transport.MaxFiles {
-			return nil, status.Errorf(codes.InvalidArgument, "%d open files, of at most %d", len(o.files), transport.MaxFiles)
+			return status.Errorf(codes.InvalidArgument, "%d open files, of at most %d", len(o.files), transport.MaxFiles)
 		}
 	}
-	return o, nil
+	return nil
 }
 
 // invoke makes a unary call.
@@ -62,20 +62,23 @@ func (c *conn) invoke(ctx context.Context, method string, req, reply any, opts *
 		return errServesNothing
 	}
 	handOnFor(ctx)
-	o, err := c.prepare(ctx, method, opts, x.creds)
-	if err != nil {
+	s := newClientStream(ctx, c, opts, true)
+	o := &s.opening
+	if err := c.prepare(ctx, o, method, opts, x.creds); err != nil {
 		return err
 	}
 	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{})
-	s := newClientStream(c, ctx, opts)
-	s.stats = st
+	s.ctx, s.stats = ctx, st
 	if st != nil {
 		st.trailer = s.Trailer
 		st.tell(&stats.OutHeader{Client: true, FullMethod: method, RemoteAddr: c.peer.Addr, LocalAddr: c.peer.LocalAddr, Compression: opts.encoding, Header: mustMD(ctx)})
 	}
-	err = s.unary(o, req, reply)
+	err := s.unary(o, req, reply)
 	if !errors.Is(err, errAgain) {
 		s.over(err)
+	}
+	if st == nil {
+		s.recycle()
 	}
 	return err
 }
@@ -187,13 +190,13 @@ func (c *conn) newStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 		return nil, errServesNothing
 	}
 	handOnFor(ctx)
-	o, err := c.prepare(ctx, method, opts, x.creds)
-	if err != nil {
+	o := new(opening)
+	if err := c.prepare(ctx, o, method, opts, x.creds); err != nil {
 		return nil, err
 	}
 	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{IsClientStream: desc.ClientStreams, IsServerStream: desc.ServerStreams})
 	ctx, cancel := context.WithCancel(ctx)
-	s := newClientStream(c, ctx, opts)
+	s := newClientStream(ctx, c, opts, false)
 	s.cancel, s.desc, s.stats = cancel, desc, st
 	if st != nil {
 		st.trailer = s.Trailer

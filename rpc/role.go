@@ -88,8 +88,8 @@ func (c *conn) hold() {
 				return
 			}
 		}
-		if c.heardOf > 1 {
-			runtime.Gosched() // whom we have woken has more to say
+		if c.heardOf > 0 {
+			runtime.Gosched() // whom we have woken must not wait while we spin
 		}
 		if err == nil {
 			err = c.fill(context.Background())

@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/parley-ipc/parley/internal/rpcwire"
 )
 
@@ -134,6 +136,36 @@ func packed(m *message) uint8 {
 		return rpcwire.FlagCompressed
 	}
 	return 0
+}
+
+// sendDirect marshals a small message of n bytes where it is sent from. It has
+// not sent it if the windows do not allow it now, or if sending has ended.
+func (w *writer) sendDirect(o *outflow, v proto.Message, n int, flags uint8) (sent bool, err error) {
+	w.mu.Lock()
+	if o.stop != nil || min(w.credit, o.credit) < cost(n) {
+		w.mu.Unlock()
+		return false, nil
+	}
+	at := len(w.tail)
+	defer func() {
+		if !sent { // a panic even
+			w.tail = w.tail[:at]
+			w.mu.Unlock()
+		}
+	}()
+	b := rpcwire.AppendHead(w.room(), rpcwire.Head{Kind: rpcwire.Message, Flags: flags | rpcwire.FlagMessage, Stream: o.id})
+	b, err = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, v)
+	if err != nil {
+		return false, marshalError(err)
+	}
+	w.tail = b
+	n = len(b) - at - rpcwire.HeadSize
+	rpcwire.SetLength(b[at:], n)
+	w.credit -= cost(n)
+	o.credit -= cost(n)
+	sent = true
+	w.flushUnlock(true)
+	return true, nil
 }
 
 // put queues a frame of pre and b. pooled, which b is a part of or nil, goes

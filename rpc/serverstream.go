@@ -156,6 +156,7 @@ func (s *serverStream) begin(flags uint8, first []byte) (mine bool, err error) {
 	s.out.wake = make(chan struct{}, 1)
 	if s.m.stream != nil {
 		s.started = true
+		s.c.heardOf++
 		go s.runStream()
 	}
 	return s.takeIn(flags, first)
@@ -209,6 +210,7 @@ func (s *serverStream) takeIn(flags uint8, b []byte) (mine bool, err error) {
 		m, ready = s.in.take()
 		ready = ready && s.in.pending() == 0 && s.in.fail == nil
 	} else if s.in.wake != nil {
+		s.c.heardOf++
 		select {
 		case s.in.wake <- struct{}{}:
 		default:
@@ -241,6 +243,7 @@ func (s *serverStream) startUnary(m message) (mine bool, err error) {
 		if m.pooled == nil && len(m.b) > 0 {
 			m = copyMessage(m.b, m.compressed)
 		}
+		s.c.heardOf++
 		go s.runUnary(m)
 		return true, nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/parley-ipc/parley/internal/rpcwire"
 )
@@ -40,6 +41,17 @@ func (v *streamView) SendMsg(msg any) error {
 	if !sent {
 		if err := s.sendHeaderQuietly(); err != nil {
 			return err
+		}
+	}
+	if direct, ok := plainProto(s.codec, msg); ok && s.comp == nil {
+		if n := proto.Size(direct); n < small && n <= s.c.limits.MaxSendMessage {
+			sent, err := s.c.w.sendDirect(&s.out, direct, n, 0)
+			if sent {
+				s.stats.sent(msg, n)
+			}
+			if sent || err != nil {
+				return err
+			}
 		}
 	}
 	m, err := encode(s.codec, s.comp, msg)
