@@ -41,6 +41,7 @@ type clientStream struct {
 	sentEnd    bool
 	finished   bool // of the receiving goroutine: the caller knows the status
 	stats      *callStats
+	opening    opening
 }
 
 var _ grpc.ClientStream = (*clientStream)(nil)
