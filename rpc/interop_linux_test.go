@@ -60,6 +60,7 @@ func roles() map[string]proctest.Role {
 	all := stormPlace.StormRoles()
 	all["interop"] = playInterop
 	all["on stdio"] = serveStdio
+	all["server"], all["stock"] = serverRole, stockRole
 	return all
 }
 

@@ -57,6 +57,7 @@ type service struct {
 	desc    *grpc.ServiceDesc
 	impl    any
 	methods map[string]*method
+	handled bool // by Handle, method by method
 }
 
 // method is one that can be called.

@@ -4,17 +4,12 @@ package rpc_test
 
 import (
 	"context"
-	"testing"
 
 	pb "google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/rpc"
 )
-
-func TestMain(m *testing.M) {
-	proctest.Main(m, map[string]proctest.Role{"server": serverRole, "stock": stockRole})
-}
 
 // serverRole serves the test service at Args[0] until it is killed or its
 // input ends.
