@@ -81,6 +81,7 @@ type conn struct {
 	idle     chan struct{}
 
 	ended   atomic.Bool
+	mute    atomic.Bool // nothing can be written any more
 	done    chan struct{}
 	err     error // written before done is closed
 	endOnce sync.Once
@@ -183,7 +184,9 @@ func (c *conn) close(err error) {
 	c.crew.wait()
 }
 
-// finish lets go of the connection when all that was queued has been sent.
+// finish lets go of the connection when all that was queued has been sent and
+// the peer has hung up, for which it has a moment: what it has sent meanwhile
+// must not make the kernel throw away what it has not read yet.
 func (c *conn) finish() {
 	c.w.mu.Lock()
 	c.w.flushUnlock(true)
@@ -192,7 +195,33 @@ func (c *conn) finish() {
 		c.w.quiet.Wait()
 	}
 	c.w.mu.Unlock()
+	_ = c.t.CloseWrite()
+	timer := time.NewTimer(lastWords)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
+	}
 	c.close(errGoaway)
+}
+
+// lastWords is how long a connection that can no longer be written is read.
+const lastWords = time.Second
+
+// cannotWrite ends the connection when what the peer has sent has been read:
+// it may have answered before it closed.
+func (c *conn) cannotWrite(err error) {
+	if c.ended.Load() || !c.mute.CompareAndSwap(false, true) {
+		return
+	}
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	if c.onAway != nil {
+		c.onAway()
+	}
+	c.someoneReads()
+	time.AfterFunc(lastWords, func() { c.fail(err) })
 }
 
 // goAway asks the peer for no more calls, and returns a channel that is closed

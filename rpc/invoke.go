@@ -112,7 +112,8 @@ func (s *clientStream) unary(o *opening, req, reply any) error {
 	}
 	later, err := c.open(s.ctx, s, o)
 	if err != nil {
-		if c.ended.Load() {
+		if errors.Is(err, errAgain) || c.ended.Load() {
+			c.forget(s.id)
 			return errAgain
 		}
 		c.forget(s.id)

@@ -47,7 +47,7 @@ func (c *conn) open(ctx context.Context, s *clientStream, o *opening) (later boo
 	w.mu.Lock()
 	if w.err != nil {
 		defer w.mu.Unlock()
-		return false, w.err
+		return false, errAgain
 	}
 	s.out.id = s.id
 	if s.desc != nil {

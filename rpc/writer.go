@@ -156,7 +156,7 @@ func (w *writer) drainUnlock(wait bool, rest chunk) {
 	err := w.err
 	w.mu.Unlock()
 	if err != nil {
-		w.c.fail(err)
+		w.c.cannotWrite(err)
 	}
 }
 
