@@ -64,9 +64,7 @@ func (w *words) run(c party.Command) (party.Figures, error) {
 	case c.Op == opWake:
 		return w.wake(c)
 	case c.Op == opContended && w.side.Left:
-		f, err := party.Flow(c, func() error { return w.contend(c.Count) })
-		f[party.Time] /= 2 // each of both had it Count times
-		return f, err
+		return party.Flow(c, func() error { return w.contend(c.Count) })
 	case c.Op == opContended:
 		return nil, w.contend(c.Count)
 	case w.side.Left:
@@ -89,12 +87,12 @@ func (w *words) alone(n int) error {
 	return nil
 }
 
-// contend locks until both together have done so 2n times.
+// contend locks until both together have done so n times.
 func (w *words) contend(n int) error {
 	counter, target, round := shm.Uint64(w.mem, counterAt), shm.Uint64(w.mem, targetAt), shm.Uint64(w.mem, roundAt)
 	w.round++
 	if w.side.Left {
-		target.Store(counter.Load() + 2*uint64(n))
+		target.Store(counter.Load() + uint64(n))
 		round.Store(w.round)
 	}
 	for round.Load() != w.round {
