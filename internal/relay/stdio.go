@@ -70,7 +70,7 @@ func input(s side, in io.Reader, over *atomic.Bool) error {
 	}
 	buf := make([]byte, bufferSize)
 	for {
-		n, rerr := 0, error(io.EOF)
+		n, rerr := 0, io.EOF
 		if !done {
 			n, rerr = in.Read(buf)
 		}

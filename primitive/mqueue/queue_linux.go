@@ -46,9 +46,9 @@ func Open(name string, c Config) (*Queue, error) {
 		return nil, fault.New(fault.Invalid, "open queue", "/"+base, err)
 	}
 	for {
-		fd, err := mqOpen(base, flags|unix.O_CREAT|unix.O_EXCL, uint32(c.mode()), want)
+		fd, err := mqOpen(base, flags|unix.O_CREAT|unix.O_EXCL, c.mode(), want)
 		if err == nil {
-			if err := unix.Fchmod(fd, uint32(c.mode())); err != nil { // umask or not
+			if err := unix.Fchmod(fd, c.mode()); err != nil { // umask or not
 				return nil, errors.Join(openError(base, c, err), unix.Close(fd), mqUnlink(base))
 			}
 		}
