@@ -38,6 +38,7 @@ type clientStream struct {
 	refused    bool
 	closed     bool // guarded by in.mu: the status is known
 	heardClose bool // guarded by in.mu: from the peer
+	alone      bool // of the caller: its Close was read before or while the caller had the role
 	sentEnd    bool
 	finished   bool // of the receiving goroutine: the caller knows the status
 	stats      *callStats
@@ -53,10 +54,9 @@ var unaries = sync.Pool{New: func() any {
 	return s
 }}
 
-// recycle is called when nobody else can know the stream of a unary call: its
-// Close has been read.
+// recycle keeps the stream of a unary call that nobody else can know any more.
 func (s *clientStream) recycle() {
-	if !s.heardClose || s.in.gone || s.in.need != 0 {
+	if !s.alone {
 		return
 	}
 	wake, q := s.in.wake, s.in.q[:0]

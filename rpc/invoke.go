@@ -169,12 +169,20 @@ func (s *clientStream) answer(reply any) error {
 	}
 	m.free()
 	if holds {
+		s.alone = s.heard()
 		s.c.leaveRole()
 	}
 	if fail != nil && !closed {
 		s.abort(fail)
 	}
 	return err
+}
+
+// heard says that the stream's Close has been read.
+func (s *clientStream) heard() bool {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return s.heardClose && !s.in.gone && s.in.need == 0
 }
 
 var errServesNothing = status.Error(codes.Unimplemented, "the peer takes no calls on this connection")
