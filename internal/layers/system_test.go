@@ -108,10 +108,18 @@ func find(table []exception, from, to string) (exception, bool) {
 	return exception{}, false
 }
 
+// initAllowed are the files that may have an init function, and why.
+var initAllowed = map[string]string{
+	"rpc/register.go": "grpc-go's registry of codecs may be written during initialization only",
+}
+
 // noInit is rule 11: nothing registers itself behind the reader's back.
 func noInit(tr *tree) []string {
 	var bad []string
 	for _, f := range tr.goFiles() {
+		if initAllowed[f.path] != "" {
+			continue
+		}
 		for _, d := range f.ast.Decls {
 			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" && !f.isGenerated() {
 				bad = append(bad, f.path+": has an init function")
