@@ -102,6 +102,9 @@ func (d *Dialer) backend(addr endpoint.Address) (dialFunc, error) {
 		return func(ctx context.Context) (transport.Conn, error) { return conn(exec.Dial(ctx, addr, cfg)) }, nil
 	case endpoint.Stdio:
 		return func(ctx context.Context) (transport.Conn, error) { return conn(exec.Stdio(ctx, common)) }, nil
+	case endpoint.Mem:
+		return nil, fault.New(fault.Invalid, "dial", addr.String(), errors.New("it names an engine, not a connection")).
+			WithHint("open it with engine.Open, or parley pub and sub")
 	}
 	return nil, fault.New(fault.Invalid, "dial", addr.String(), errors.New("no transport has this scheme"))
 }

@@ -69,6 +69,9 @@ func (lc *ListenConfig) ListenAddress(ctx context.Context, addr endpoint.Address
 	case endpoint.Exec:
 		return nil, fault.New(fault.Invalid, "listen", addr.String(), errors.New("exec: can only be dialled")).
 			WithHint("the child listens on stdio:")
+	case endpoint.Mem:
+		return nil, fault.New(fault.Invalid, "listen", addr.String(), errors.New("it names an engine, not a connection")).
+			WithHint("open it with engine.Open, or parley pub and sub")
 	}
 	return nil, fault.New(fault.Invalid, "listen", addr.String(), errors.New("no transport has this scheme"))
 }

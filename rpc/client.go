@@ -117,6 +117,7 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 			return c, nil
 		case connectivity.TransientFailure:
 			return nil, errors.Join(err, c.Close())
+		case connectivity.Idle, connectivity.Connecting, connectivity.Shutdown: // not yet, or ctx says so
 		}
 		select {
 		case <-changed:

@@ -358,12 +358,11 @@ func (s *clientStream) RecvMsg(v any) error {
 	err := s.recv(v)
 	if err == nil && !s.desc.ServerStreams {
 		// The one answer has come: its status must follow.
-		switch err = s.recv(nil); {
-		case err == io.EOF:
-			err = nil
+		switch err = s.recv(nil); err {
+		case io.EOF:
 			s.over(nil)
 			return nil
-		case err == nil:
+		case nil:
 			err = status.Error(codes.Internal, "cardinality violation: expected <EOF> for non server-streaming RPCs, but received another message")
 			s.abort(err)
 		}

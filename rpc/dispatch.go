@@ -79,6 +79,7 @@ func (c *conn) onConn(h rpcwire.Head, p []byte) error {
 			c.onAway()
 		}
 		return nil
+	case rpcwire.Open, rpcwire.Message, rpcwire.Header, rpcwire.Close, rpcwire.Reset: // of streams
 	}
 	return fmt.Errorf("%w: kind %d for the connection", rpcwire.ErrFrame, h.Kind)
 }
@@ -126,6 +127,7 @@ func (c *conn) onOurs(h rpcwire.Head, p []byte) error {
 			return rpcwire.ErrFrame
 		}
 		return c.w.grantStream(&s.out, int(binary.LittleEndian.Uint32(p)))
+	case rpcwire.Open, rpcwire.Close, rpcwire.Reset, rpcwire.Ping, rpcwire.GoAway: // not from a callee
 	}
 	return fmt.Errorf("%w: kind %d from the callee", rpcwire.ErrFrame, h.Kind)
 }
@@ -167,6 +169,7 @@ func (c *conn) onTheirs(h rpcwire.Head, p []byte) (mine bool, err error) {
 			return true, nil
 		}
 		return true, c.w.grantStream(&s.out, int(binary.LittleEndian.Uint32(p)))
+	case rpcwire.Open, rpcwire.Header, rpcwire.Close, rpcwire.Ping, rpcwire.GoAway: // not from a caller
 	}
 	return true, fmt.Errorf("%w: kind %d from the caller", rpcwire.ErrFrame, h.Kind)
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -64,7 +63,7 @@ func (d *http2Door) build() {
 		grpc.MaxRecvMsgSize(cfg.Limits.MaxMessage),
 		grpc.MaxSendMsgSize(cfg.Limits.MaxSendMessage),
 		grpc.MaxConcurrentStreams(uint32(cfg.Limits.MaxStreams)),
-		grpc.MaxHeaderListSize(uint32(min(cfg.Limits.MaxHeader, math.MaxUint32))),
+		grpc.MaxHeaderListSize(uint32(cfg.Limits.MaxHeader)),
 		grpc.ConnectionTimeout(cfg.Limits.HandshakeTimeout),
 		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{d.unary}, cfg.UnaryInterceptors...)...),
 		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{d.stream}, cfg.StreamInterceptors...)...),

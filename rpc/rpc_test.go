@@ -28,7 +28,6 @@ import (
 // tester is the service that these tests call.
 type tester struct {
 	pb.UnimplementedTestServiceServer
-	block chan struct{}
 }
 
 func (t *tester) EmptyCall(ctx context.Context, _ *pb.Empty) (*pb.Empty, error) {

@@ -33,16 +33,16 @@ func (o *outflow) ring() {
 	}
 }
 
-const maxCredit = 1 << 31
+const maxCredit = 1<<31 - 1
 
 // grant is the peer's word that the streams together may send n bytes more.
 func (w *writer) grant(n int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.credit += n
-	if n == 0 || w.credit > maxCredit {
+	if n <= 0 || n > maxCredit-w.credit {
 		return errWindow
 	}
+	w.credit += n
 	for _, ch := range w.starved {
 		select {
 		case ch <- struct{}{}:
@@ -57,10 +57,10 @@ func (w *writer) grant(n int) error {
 func (w *writer) grantStream(o *outflow, n int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	o.credit += n
-	if n == 0 || o.credit > maxCredit {
+	if n <= 0 || n > maxCredit-o.credit {
 		return errWindow
 	}
+	o.credit += n
 	o.ring()
 	return nil
 }

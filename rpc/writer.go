@@ -33,8 +33,7 @@ type writer struct {
 
 	mu      sync.Mutex
 	q       []chunk // guarded by mu: not yet taken by the one who writes
-	spare   []chunk
-	tail    []byte // guarded by mu: small frames after q
+	tail    []byte  // guarded by mu: small frames after q
 	spares  [2][]byte
 	busy    bool // guarded by mu: somebody writes
 	quiet   *sync.Cond

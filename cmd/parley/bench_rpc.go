@@ -29,10 +29,11 @@ func benchRPCVerb(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rpc",
 		Short: "Measure calls between two processes",
-		Long: `Measures calls between two processes: one after the other, after both have slept,
-from 64 callers at once, and a stream of answers; by Parley over shm, unix and tcp,
-and by grpc-go on a unix socket, which is what the last column compares with. The
-processor time is of both sides, for one call or message, spinning included.
+		Long: `Measures calls between two processes: one after the other, after both have
+slept, from 64 callers at once, and a stream of answers; by Parley over shm,
+unix and tcp, and by grpc-go on a unix socket, which is what the last column
+compares with. The processor time is of both sides, for one call or message,
+spinning included.
 
 Each round measures every row in turn, and figures are medians over the rounds.`,
 		Example: `  parley bench rpc

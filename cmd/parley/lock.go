@@ -16,8 +16,8 @@ import (
 
 const holdHelp = `
 CMD has our stdin, stdout and stderr; the exit code is CMD's, 128 and the signal
-if it died of one. 75: not acquired in time; 125: a failure of our own; 126 and 127:
-a CMD that cannot be run.
+if it died of one. 75: not acquired in time; 125: a failure of our own; 126 and
+127: a CMD that cannot be run.
 
 CMD inherits the proof that its turn has not ended, as descriptor 3. So if parley
 itself is killed, CMD is killed too, and whatever it started keeps the turn until
@@ -30,10 +30,9 @@ func lockVerb(a *app) *cobra.Command {
 		Use:   "lock [flags] NAME|USER@NAME -- CMD [ARG…]",
 		Short: "Run a command while nobody else holds a name",
 		Long: `Waits until the lock NAME is ours, runs CMD, and gives it back. With --shared
-others may hold it too that way. The lock is made if it is not there; programs use it
-as procsync.OpenRWMutex of that name. If the last one to hold it died, CMD runs
-with PARLEY_LOCK_DIED=1; PARLEY_LOCK_TOKEN grows with each turn.
-` + holdHelp,
+others may hold it too that way. The lock is made if it is not there; programs
+use it as procsync.OpenRWMutex of that name. If the last one to hold it died,
+CMD runs with PARLEY_LOCK_DIED=1; PARLEY_LOCK_TOKEN grows with each turn.` + holdHelp,
 		Example: `  parley lock backup -- ./backup.sh
   parley lock backup --timeout 0s -- ./backup.sh || echo "it runs already"
   parley lock config --shared -- ./read.sh`,

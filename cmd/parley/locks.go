@@ -133,9 +133,9 @@ func locksBreakVerb(a *app) *cobra.Command {
 		Use:   "break NAME",
 		Short: "Take a lock from the dead, or by force",
 		Long: `Takes whatever is called NAME from holders that the kernel proves dead, and
-refuses if one lives. With --force it takes it from the living, who go on as if they
-held it: two of them may then do at once what the lock was to keep apart. The
-next one to get a lock so broken is told that its owner died.`,
+refuses if one lives. With --force it takes it from the living, who go on as if
+they held it: two of them may then do at once what the lock was to keep apart.
+The next one to get a lock so broken is told that its owner died.`,
 		Example: `  parley locks break backup`,
 		Args:    exactArgs(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -21,7 +21,7 @@ func matcher(addr endpoint.Address) func(net.Addr) bool {
 		}
 	case endpoint.TCP, endpoint.TLS:
 		return matchHost(addr.Host)
-	case endpoint.FIFO, endpoint.Exec, endpoint.Stdio, endpoint.Inproc: // no sockets
+	case endpoint.FIFO, endpoint.Exec, endpoint.Stdio, endpoint.Inproc, endpoint.Mem: // no sockets of theirs
 	}
 	return func(net.Addr) bool { return false }
 }
