@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+
+	"github.com/parley-ipc/parley/fault"
 )
 
 // Claim is our ownership of a name, from Acquire to Close: while it lives the
@@ -49,6 +51,9 @@ func AcquireBound(ctx context.Context, addr Address) (*Claim, error) {
 }
 
 func (n names) acquire(ctx context.Context, addr Address, bound bool) (*Claim, error) {
+	if ctx.Err() != nil {
+		return nil, fault.Wrap("listen", addr.String(), context.Cause(ctx))
+	}
 	p, err := n.toListen(addr)
 	if err != nil {
 		return nil, err

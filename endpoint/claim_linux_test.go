@@ -5,6 +5,7 @@ package endpoint
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -97,5 +98,28 @@ func TestClaimRespectsContext(t *testing.T) {
 	cancel()
 	if _, err := n.acquire(ctx, mustParse(t, "shm://late"), false); !errors.Is(err, fault.Canceled) {
 		t.Errorf("acquire with an ended context: %v", err)
+	}
+}
+
+// Whoever is called off while it makes an entry leaves none behind.
+func TestCalledOffLeavesNothing(t *testing.T) {
+	n := testNames(t.TempDir())
+	for i := range 200 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		c, err := n.acquire(ctx, mustParse(t, fmt.Sprintf("tcp://127.0.0.1:%d", 1000+i)), true)
+		if err == nil {
+			err = c.Close()
+		} else if errors.Is(err, fault.Canceled) {
+			err = nil
+		}
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	left, err := n.list(t.Context(), ListOptions{})
+	if err != nil || len(left) != 0 {
+		t.Errorf("%d entries are left, such as %+v (%v)", len(left), left[:min(1, len(left))], err)
 	}
 }

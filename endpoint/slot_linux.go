@@ -99,12 +99,14 @@ func (p place) waitLock(ctx context.Context, l *filelock.Lock) error {
 		fmt.Errorf("another process has been making or removing %s for %v", p.entry, maxChange)))
 	defer cancel()
 	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 5*time.Millisecond) {
-		if err := context.Cause(ctx); err != nil {
-			return fault.Wrap("listen", p.addr.String(), err)
-		}
+		// Before ctx is asked: whoever has just made the file, which nobody else
+		// locks, must not leave it behind.
 		err := l.TryLock(filelock.Exclusive)
 		if err == nil || fault.KindOf(err) != fault.InUse {
 			return p.failed(err)
+		}
+		if err := context.Cause(ctx); err != nil {
+			return fault.Wrap("listen", p.addr.String(), err)
 		}
 		select {
 		case <-ctx.Done():
