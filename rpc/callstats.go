@@ -4,9 +4,11 @@ package rpc
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
 )
 
@@ -16,7 +18,9 @@ type callStats struct {
 	ctxs     []context.Context
 	client   bool
 	begun    time.Time
-	trailer  func() metadata.MD
+	headed   atomic.Bool                // the answer's header has been told of
+	header   func() metadata.MD         // of the answer
+	trailer  func() (metadata.MD, bool) // of the answer, if it has come or gone
 }
 
 // beginStats tags ctx and tells of the call's beginning.
@@ -40,24 +44,104 @@ func (c *callStats) tell(s stats.RPCStats) {
 	}
 }
 
+// head tells once of the answer's header.
+func (c *callStats) head() {
+	if c == nil || !c.headed.CompareAndSwap(false, true) {
+		return
+	}
+	if c.client {
+		c.tell(&stats.InHeader{Client: true, Header: c.header()})
+	} else {
+		c.tell(&stats.OutHeader{Header: c.header()})
+	}
+}
+
 func (c *callStats) sent(v any, n int) {
 	if c != nil {
+		if !c.client {
+			c.head()
+		}
 		c.tell(&stats.OutPayload{Client: c.client, Payload: v, Length: n, CompressedLength: n, WireLength: n + 5, SentTime: time.Now()})
 	}
 }
 
 func (c *callStats) got(v any, n int) {
 	if c != nil {
+		if c.client {
+			c.head()
+		}
 		c.tell(&stats.InPayload{Client: c.client, Payload: v, Length: n, CompressedLength: n, WireLength: n + 5, RecvTime: time.Now()})
 	}
 }
 
 func (c *callStats) end(err error) {
-	if c != nil {
-		var t metadata.MD
-		if c.trailer != nil {
-			t = c.trailer()
+	if c == nil {
+		return
+	}
+	var t metadata.MD
+	if c.trailer != nil {
+		var there bool
+		switch t, there = c.trailer(); {
+		case there && c.client:
+			c.tell(&stats.InTrailer{Client: true, Trailer: t})
+		case there:
+			c.tell(&stats.OutTrailer{Trailer: t})
 		}
-		c.tell(&stats.End{Client: c.client, BeginTime: c.begun, EndTime: time.Now(), Error: err, Trailer: t})
+	}
+	c.tell(&stats.End{Client: c.client, BeginTime: c.begun, EndTime: time.Now(), Error: err, Trailer: t})
+}
+
+// tellOpening tells of the header that goes with a call of ours, whose answer
+// they will be told of.
+func (s *clientStream) tellOpening(method string) {
+	st, c := s.stats, s.c
+	if st == nil {
+		return
+	}
+	st.header = s.headerMD
+	st.trailer = func() (metadata.MD, bool) {
+		s.in.mu.Lock()
+		defer s.in.mu.Unlock()
+		return toMD(s.trailer), s.heardClose
+	}
+	md, _ := metadata.FromOutgoingContext(s.ctx)
+	st.tell(&stats.OutHeader{
+		Client: true, FullMethod: method, RemoteAddr: c.peer.Addr, LocalAddr: c.peer.LocalAddr,
+		Compression: s.opts.encoding, Header: md,
+	})
+}
+
+// tellOpening tells of the header that came with the peer's call.
+func (s *serverStream) tellOpening() {
+	st := s.stats
+	st.header = func() metadata.MD {
+		s.hmu.Lock()
+		defer s.hmu.Unlock()
+		return s.header.Copy()
+	}
+	st.trailer = func() (metadata.MD, bool) {
+		s.hmu.Lock()
+		defer s.hmu.Unlock()
+		return s.trailer.Copy(), true
+	}
+	st.tell(&stats.InHeader{
+		FullMethod: s.m.full, RemoteAddr: s.peer.Addr, LocalAddr: s.peer.LocalAddr,
+		Compression: s.encoding, Header: s.incoming(),
+	})
+}
+
+// tagConn tells handlers of a new connection. What they hang on ctx comes back,
+// and who tells them of its end.
+func tagConn(ctx context.Context, handlers []stats.Handler, client bool, p *peer.Peer) (tagged context.Context, end func()) {
+	for _, h := range handlers {
+		ctx = h.TagConn(ctx, &stats.ConnTagInfo{RemoteAddr: p.Addr, LocalAddr: p.LocalAddr})
+	}
+	for _, h := range handlers {
+		h.HandleConn(ctx, &stats.ConnBegin{Client: client})
+	}
+	return ctx, func() {
+		for _, h := range handlers {
+			h.HandleConn(ctx, &stats.ConnEnd{Client: client})
+		}
 	}
 }

@@ -55,7 +55,7 @@ type ClientConfig struct {
 	UnaryInterceptors  []grpc.UnaryClientInterceptor
 	StreamInterceptors []grpc.StreamClientInterceptor
 
-	// StatsHandlers are told of calls.
+	// StatsHandlers are told of calls and connections.
 	StatsHandlers []stats.Handler
 
 	// DefaultCallOptions come before those of each call.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -40,7 +41,7 @@ type clientStream struct {
 	heardClose bool // guarded by in.mu: from the peer
 	alone      bool // of the caller: its Close was read before or while the caller had the role
 	sentEnd    bool
-	finished   bool // of the receiving goroutine: the caller knows the status
+	finished   atomic.Bool // the caller knows the status
 	stats      *callStats
 	opening    opening
 }
@@ -439,10 +440,9 @@ func (s *clientStream) result() error {
 
 // over is called once when the caller knows how the call ended.
 func (s *clientStream) over(err error) {
-	if s.finished {
+	if !s.finished.CompareAndSwap(false, true) {
 		return
 	}
-	s.finished = true
 	s.opts.report(s, err)
 	s.stats.end(err)
 	if s.cancel != nil {

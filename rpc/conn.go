@@ -103,14 +103,12 @@ type connConfig struct {
 	limits Limits
 	serves *registry
 	logger *slog.Logger
-	onEnd  func()
-	tagged context.Context
 }
 
 func newConn(t transport.Conn, dialled bool, hello rpcwire.Hello, cfg connConfig) *conn {
 	c := &conn{
 		t: t, dialled: dialled, limits: cfg.limits, hello: hello, logger: cfg.logger, serves: cfg.serves,
-		onEnd: cfg.onEnd, tagged: cfg.tagged, done: make(chan struct{}),
+		done:  make(chan struct{}),
 		named: map[string]uint32{}, total: cfg.limits.ConnWindow,
 	}
 	c.room = sync.NewCond(&c.mu)

@@ -201,9 +201,14 @@ func (c *Client) dial() (*conn, error) {
 	if l.KeepaliveTime == 0 && (c.addr.Scheme == endpoint.TCP || c.addr.Scheme == endpoint.TLS) {
 		l.KeepaliveTime = 20 * time.Second
 	}
-	conn := newConn(t, true, hello, connConfig{limits: l, serves: c.serves, logger: c.cfg.Logger, tagged: context.Background()})
+	conn := newConn(t, true, hello, connConfig{limits: l, serves: c.serves, logger: c.cfg.Logger})
 	conn.authority = authority
-	conn.onEnd = func() { c.ended(conn) }
+	var ended func()
+	conn.tagged, ended = tagConn(context.Background(), c.cfg.StatsHandlers, true, conn.peer)
+	conn.onEnd = func() {
+		c.ended(conn)
+		ended()
+	}
 	conn.onAway = func() { c.lost(conn) }
 	return conn, nil
 }

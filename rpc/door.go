@@ -9,8 +9,6 @@ import (
 	"net"
 	"time"
 
-	"google.golang.org/grpc/stats"
-
 	"github.com/parley-ipc/parley"
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
@@ -169,29 +167,23 @@ func (s *Server) speak(ctx context.Context, ln net.Listener, t transport.Conn, m
 	if l.KeepaliveTime == 0 && remote(t) {
 		l.KeepaliveTime = 20 * time.Second
 	}
-	tagged := context.Background()
-	for _, h := range s.cfg.StatsHandlers {
-		tagged = h.TagConn(tagged, &stats.ConnTagInfo{RemoteAddr: t.RemoteAddr(), LocalAddr: t.LocalAddr()})
+	c := newConn(t, false, hello, connConfig{limits: l, serves: s.registry, logger: s.cfg.Logger})
+	var ended func()
+	c.tagged, ended = tagConn(context.Background(), s.cfg.StatsHandlers, false, c.peer)
+	c.onEnd = func() { // before Stop can know it
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+		ended()
 	}
-	c := newConn(t, false, hello, connConfig{limits: l, serves: s.registry, logger: s.cfg.Logger, tagged: tagged})
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
+		ended()
 		return ErrServerStopped
 	}
 	s.conns[c] = struct{}{}
 	s.mu.Unlock()
-	c.onEnd = func() {
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
-		for _, h := range s.cfg.StatsHandlers {
-			h.HandleConn(tagged, &stats.ConnEnd{})
-		}
-	}
-	for _, h := range s.cfg.StatsHandlers {
-		h.HandleConn(tagged, &stats.ConnBegin{})
-	}
 	c.start()
 	if s.cfg.Connected != nil {
 		go s.cfg.Connected(&Peer{c})

@@ -8,7 +8,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -20,6 +19,17 @@ import (
 // errAgain says that no handler has seen the call: it may be made again on
 // another connection.
 var errAgain = errors.New("the call was not begun")
+
+// errAttempt is errAgain as stats handlers are told of it: like grpc-go, they
+// see each attempt as a call.
+var errAttempt = status.Error(codes.Unavailable, errAgain.Error())
+
+func attempt(err error) error {
+	if errors.Is(err, errAgain) {
+		return errAttempt
+	}
+	return err
+}
 
 // prepare reads from ctx what goes with a call.
 func (c *conn) prepare(ctx context.Context, o *opening, method string, opts *callOptions, extra []perRPC) error {
@@ -62,30 +72,25 @@ func (c *conn) invoke(ctx context.Context, method string, req, reply any, opts *
 		return errServesNothing
 	}
 	handOnFor(ctx)
+	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{}) // first: it may add metadata
 	s := newClientStream(ctx, c, opts, true)
+	s.stats = st
 	o := &s.opening
 	if err := c.prepare(ctx, o, method, opts, x.creds); err != nil {
+		st.end(err)
 		return err
 	}
-	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{})
-	s.ctx, s.stats = ctx, st
-	if st != nil {
-		st.trailer = s.Trailer
-		st.tell(&stats.OutHeader{Client: true, FullMethod: method, RemoteAddr: c.peer.Addr, LocalAddr: c.peer.LocalAddr, Compression: opts.encoding, Header: mustMD(ctx)})
-	}
+	s.tellOpening(method)
 	err := s.unary(o, req, reply)
-	if !errors.Is(err, errAgain) {
+	if errors.Is(err, errAgain) {
+		st.end(errAttempt)
+	} else {
 		s.over(err)
 	}
 	if st == nil {
 		s.recycle()
 	}
 	return err
-}
-
-func mustMD(ctx context.Context) metadata.MD {
-	md, _ := metadata.FromOutgoingContext(ctx)
-	return md
 }
 
 func (s *clientStream) unary(o *opening, req, reply any) error {
@@ -199,24 +204,25 @@ func (c *conn) newStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 		return nil, errServesNothing
 	}
 	handOnFor(ctx)
+	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{IsClientStream: desc.ClientStreams, IsServerStream: desc.ServerStreams})
 	o := new(opening)
 	if err := c.prepare(ctx, o, method, opts, x.creds); err != nil {
+		st.end(err)
 		return nil, err
 	}
-	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{IsClientStream: desc.ClientStreams, IsServerStream: desc.ServerStreams})
 	ctx, cancel := context.WithCancel(ctx)
 	s := newClientStream(ctx, c, opts, false)
 	s.cancel, s.desc, s.stats = cancel, desc, st
-	if st != nil {
-		st.trailer = s.Trailer
-		st.tell(&stats.OutHeader{Client: true, FullMethod: method, RemoteAddr: c.peer.Addr, LocalAddr: c.peer.LocalAddr, Compression: opts.encoding, Header: mustMD(ctx)})
-	}
+	s.tellOpening(method)
 	if err := c.enter(ctx, s); err != nil {
 		cancel()
-		return nil, s.notBegun(err)
+		err = s.notBegun(err)
+		st.end(attempt(err))
+		return nil, err
 	}
 	if _, err := c.open(ctx, s, o); err != nil {
 		cancel()
+		st.end(errAttempt)
 		return nil, errAgain // the connection has ended
 	}
 	context.AfterFunc(ctx, func() { s.abandon(ctx.Err()) })

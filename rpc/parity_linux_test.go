@@ -61,6 +61,15 @@ func ways() []way {
 	}
 }
 
+// longWays are those that the long tests go: under the race detector only the
+// two that differ in what is ours.
+func longWays() []way {
+	if raced {
+		return ways()[:2]
+	}
+	return ways()
+}
+
 // certificates of a server and a client, which are made once.
 func certificates(t testing.TB) (server, client tls.Config) {
 	t.Helper()
@@ -163,7 +172,7 @@ func (s *ourServer) Dial(t testing.TB, o rpctest.ClientOptions) rpctest.Client {
 
 // TestParity: each scene is the same with us as with grpc-go.
 func TestParity(t *testing.T) {
-	for _, w := range ways() {
+	for _, w := range longWays() {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			rpctest.Parity(t, w.backend())

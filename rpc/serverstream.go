@@ -279,7 +279,7 @@ func (s *serverStream) handle(start time.Time, m *message) (reply any, st *statu
 	var ctx context.Context = s
 	if len(r.stats) > 0 {
 		ctx, s.stats = beginStats(ctx, r.stats, false, s.m.full, false, stats.Begin{})
-		s.tellHeader()
+		s.tellOpening()
 	}
 	reply, err := s.m.unary.Handler(s.m.service.impl, ctx, func(v any) error {
 		err := decode(s.codec, s.encoding, s.in.max, m, v, "error unmarshalling request")
@@ -292,13 +292,6 @@ func (s *serverStream) handle(start time.Time, m *message) (reply any, st *statu
 		return nil, toStatus(err)
 	}
 	return reply, nil
-}
-
-func (s *serverStream) tellHeader() {
-	s.stats.tell(&stats.InHeader{
-		FullMethod: s.m.full, RemoteAddr: s.peer.Addr, LocalAddr: s.peer.LocalAddr,
-		Compression: s.encoding, Header: s.incoming(),
-	})
 }
 
 func (s *serverStream) panicked(p any) *status.Status {
@@ -324,7 +317,7 @@ func (s *serverStream) handleStream() (st *status.Status) {
 	v := &streamView{serverStream: s, ctx: s}
 	if len(r.stats) > 0 {
 		v.ctx, s.stats = beginStats(v.ctx, r.stats, false, s.m.full, false, stats.Begin{IsClientStream: d.ClientStreams, IsServerStream: d.ServerStreams})
-		s.tellHeader()
+		s.tellOpening()
 	}
 	if r.stream == nil {
 		return toStatus(d.Handler(s.m.service.impl, v))

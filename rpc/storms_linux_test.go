@@ -32,7 +32,7 @@ var stormPlace = rpctest.Place{
 // beyond the ring, some cancelled, with GOMAXPROCS of 1, 2 and 8: each gets
 // its own answer, nothing hangs, nothing stays behind.
 func TestStorms(t *testing.T) {
-	for _, w := range ways() {
+	for _, w := range longWays() {
 		switch w.name {
 		case "shm", "unix", "tls", "shm that falls back":
 			t.Run(w.name, func(t *testing.T) { rpctest.Storms(t, w.backend()) })

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpc_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	pb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
+
+	"github.com/parley-ipc/parley/rpc"
+)
+
+// watcher is a stats handler that remembers what it is told.
+type watcher struct {
+	mu    sync.Mutex
+	calls chan string // what was told of each call, when it is over
+	conns chan string
+}
+
+func newWatcher() *watcher {
+	return &watcher{calls: make(chan string, 100), conns: make(chan string, 100)}
+}
+
+type (
+	callTag struct{}
+	connTag struct{}
+)
+
+// told is what a tag has been told of.
+type told struct {
+	name   string
+	events []string
+}
+
+func (w *watcher) TagRPC(ctx context.Context, i *stats.RPCTagInfo) context.Context {
+	return context.WithValue(ctx, callTag{}, &told{name: i.FullMethodName})
+}
+
+func (w *watcher) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := ctx.Value(callTag{}).(*told)
+	event := strings.TrimPrefix(fmt.Sprintf("%T", s), "*stats.")
+	switch event {
+	case "PickerUpdated", "DelayedPickComplete": // balancers', of which we have none
+		return
+	}
+	t.events = append(t.events, event)
+	if event == "End" {
+		slices.Sort(t.events) // the order differs in what nobody relies on
+		w.calls <- t.name[strings.LastIndex(t.name, "/")+1:] + fmt.Sprint(t.events)
+	}
+}
+
+func (w *watcher) TagConn(ctx context.Context, i *stats.ConnTagInfo) context.Context {
+	return context.WithValue(ctx, connTag{}, &told{name: i.RemoteAddr.Network()})
+}
+
+func (w *watcher) HandleConn(ctx context.Context, s stats.ConnStats) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := ctx.Value(connTag{}).(*told)
+	t.events = append(t.events, strings.TrimPrefix(fmt.Sprintf("%T", s), "*stats."))
+	if _, ok := s.(*stats.ConnEnd); ok {
+		w.conns <- fmt.Sprint(t.events)
+	}
+}
+
+// closable is a client of either kind.
+type closable interface {
+	grpc.ClientConnInterface
+	io.Closer
+}
+
+// bothDoors are a client of ours over shared memory and grpc-go's over HTTP/2
+// on the same socket.
+func bothDoors(t *testing.T, path string, h stats.Handler, opts ...grpc.DialOption) map[string]closable {
+	t.Helper()
+	ours, err := rpc.NewClient(rpc.ClientConfig{Address: "shm://" + path, StatsHandlers: []stats.Handler{h}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ours.Close() })
+	stock, err := grpc.NewClient("unix:"+path, append(opts, grpc.WithStatsHandler(h), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stock.Close() })
+	return map[string]closable{"ours": ours, "grpc-go": stock}
+}
+
+// TestStatsHandlers: those of the server and of the client are told the same
+// of calls and connections on Parley's framing and on HTTP/2.
+func TestStatsHandlers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	server, client := newWatcher(), newWatcher()
+	serve(t, "shm://"+path, rpc.ServerConfig{StatsHandlers: []stats.Handler{server}})
+	all := map[string][]string{}
+	for name, cc := range bothDoors(t, path, client) {
+		c := pb.NewTestServiceClient(cc)
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "echo", "x")
+		if _, err := c.UnaryCall(ctx, &pb.SimpleRequest{}); err != nil {
+			t.Fatal(name, err)
+		}
+		all[name] = append(all[name], <-client.calls, <-server.calls)
+		if _, err := c.UnaryCall(ctx, &pb.SimpleRequest{Payload: payload(100_000)}); err != nil {
+			t.Fatal(name, err)
+		}
+		all[name] = append(all[name], <-client.calls, <-server.calls)
+		out, err := c.StreamingOutputCall(ctx, &pb.StreamingOutputCallRequest{ResponseParameters: sizes(3, 10)})
+		for err == nil {
+			_, err = out.Recv()
+		}
+		if err != io.EOF {
+			t.Fatal(name, err)
+		}
+		all[name] = append(all[name], <-client.calls, <-server.calls)
+		if err := cc.Close(); err != nil {
+			t.Error(name, err)
+		}
+		all[name] = append(all[name], <-client.conns, <-server.conns)
+	}
+	if ours, theirs := strings.Join(all["ours"], "\n"), strings.Join(all["grpc-go"], "\n"); ours != theirs {
+		t.Errorf("on our framing:\n%s\non HTTP/2:\n%s", ours, theirs)
+	}
+	if want := "[ConnBegin ConnEnd]"; !slices.Equal(all["ours"][6:], []string{want, want}) {
+		t.Error(all["ours"][6:])
+	}
+}
+
+// TestOpenTelemetry plugs otelgrpc in on both sides: the server's span is a
+// child of the client's, on both doors.
+func TestOpenTelemetry(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	opts := []otelgrpc.Option{otelgrpc.WithTracerProvider(provider), otelgrpc.WithPropagators(propagation.TraceContext{})}
+	path := filepath.Join(t.TempDir(), "s")
+	s, _ := serve(t, "shm://"+path, rpc.ServerConfig{StatsHandlers: []stats.Handler{otelgrpc.NewServerHandler(opts...)}})
+	clients := bothDoors(t, path, otelgrpc.NewClientHandler(opts...))
+	for name, cc := range clients {
+		c := pb.NewTestServiceClient(cc)
+		if _, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{}); err != nil {
+			t.Fatal(name, err)
+		}
+		both, err := c.FullDuplexCall(t.Context())
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		_ = both.CloseSend()
+		if _, err := both.Recv(); err != io.EOF {
+			t.Error(name, err)
+		}
+		_ = cc.Close()
+	}
+	s.GracefulStop() // its handlers have ended, and told so
+	parents, children := map[trace.SpanID]string{}, 0
+	for _, span := range spans.Ended() {
+		if span.SpanKind() == trace.SpanKindClient {
+			parents[span.SpanContext().SpanID()] = span.Name()
+		}
+	}
+	for _, span := range spans.Ended() {
+		if span.SpanKind() != trace.SpanKindServer {
+			continue
+		}
+		children++
+		if name, ok := parents[span.Parent().SpanID()]; !ok || name != span.Name() {
+			t.Errorf("%s has the parent %q", span.Name(), name)
+		}
+	}
+	if len(parents) != 4 || children != 4 {
+		t.Errorf("%d spans of clients and %d of servers, want 4 and 4", len(parents), children)
+	}
+}
