@@ -111,7 +111,9 @@ func TestInPlaceAndAround(t *testing.T) {
 						}
 					})
 				}
+				ended := make(chan struct{})
 				go func() {
+					defer close(ended)
 					wg.Wait()
 					if err := a.CloseWrite(t.Context()); err != nil {
 						t.Error(err)
@@ -130,6 +132,7 @@ func TestInPlaceAndAround(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
+				<-ended
 				for s := range senders {
 					if got[s] != rounds*len(sizes)*5 {
 						t.Errorf("%d messages of sender %d", got[s], s)
