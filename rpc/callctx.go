@@ -142,6 +142,7 @@ func contentType(subtype string) string {
 // where the call was read.
 func (s *serverStream) handOn() {
 	if s.inline.Load() == isInline && s.inline.CompareAndSwap(isInline, isHandedOn) {
+		s.c.running.CompareAndSwap(s, nil)
 		s.c.handOn()
 	}
 }

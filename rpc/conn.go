@@ -53,6 +53,7 @@ type conn struct {
 	heardOf int // streams that the last dispatchAll has woken
 	in      []byte
 	r, n    int
+	brimful bool // the last read has left no room
 	files   []*os.File
 	unread  int // bytes of messages for which the peer has no credit back yet
 	total   int // what it may still send
@@ -96,6 +97,7 @@ var (
 
 const (
 	firstBuffer = 16 << 10
+	flowBuffer  = 64 << 10 // of a connection that has had more to read than firstBuffer
 	wholeBuffer = rpcwire.HeadSize + rpcwire.MaxPayload
 )
 
@@ -115,8 +117,9 @@ func newConn(t transport.Conn, dialled bool, hello rpcwire.Hello, cfg connConfig
 	c.peer = &peer.Peer{Addr: t.RemoteAddr(), LocalAddr: t.LocalAddr(), AuthInfo: t.Peer()}
 	c.in = make([]byte, firstBuffer)
 	c.owner = auth.IsOwner(t.Peer())
-	c.w = writer{t: t, c: c, credit: int(hello.Total)}
+	c.w = writer{t: t, c: c, credit: int(hello.Total), born: time.Now(), lastSoon: -time.Hour}
 	c.w.try, _ = t.(tryWriter)
+	_, c.w.cheap = t.(transport.Lender)
 	c.w.quiet = sync.NewCond(&c.w.mu)
 	c.minder = time.AfterFunc(time.Hour, c.mind)
 	c.minder.Stop()

@@ -24,11 +24,12 @@ type Limits struct {
 	MaxHeader int
 
 	// StreamWindow is how many bytes of messages a stream may have on the way
-	// to us, and waiting for Recv. Default 256 KiB.
+	// to us, and waiting for Recv. Default 4.5 MiB: a message of the default
+	// MaxMessage never waits for it.
 	StreamWindow int
 
 	// ConnWindow is the same for all streams together, of what has not been
-	// read from the transport. Default 4 MiB.
+	// read from the transport. Default 16 MiB.
 	ConnWindow int
 
 	// HandshakeTimeout bounds what comes between a connection and its first
@@ -58,11 +59,11 @@ func (l Limits) withDefaults() Limits {
 	l.MaxMessage = orElse(l.MaxMessage, 4<<20)
 	l.MaxSendMessage = orElse(l.MaxSendMessage, 1<<31-1)
 	l.MaxHeader = min(orElse(l.MaxHeader, 32<<10), maxHeader)
-	l.StreamWindow = min(max(orElse(l.StreamWindow, 256<<10), minWindow), 1<<30)
-	l.ConnWindow = min(max(orElse(l.ConnWindow, 4<<20), minWindow), 1<<30)
+	l.StreamWindow = min(max(orElse(l.StreamWindow, 9<<19), minWindow), 1<<30)
+	l.ConnWindow = min(max(orElse(l.ConnWindow, 16<<20), minWindow), 1<<30)
 	l.HandshakeTimeout = orElse(l.HandshakeTimeout, 5*time.Second)
 	l.KeepaliveTimeout = orElse(l.KeepaliveTimeout, 20*time.Second)
 	return l
 }
 
-const minWindow = 80 << 10 // a part and its overhead
+const minWindow = 144 << 10 // a part and its overhead

@@ -2,8 +2,6 @@
 
 package rpc
 
-import "google.golang.org/grpc/mem"
-
 // message is one message as it travels. Its bytes may belong to a pool.
 type message struct {
 	b          []byte
@@ -11,8 +9,6 @@ type message struct {
 	owed       int     // what it has cost of the window and not given back
 	compressed bool
 }
-
-var pool = mem.DefaultBufferPool()
 
 // copyMessage takes a copy of b, which is about to be overwritten.
 func copyMessage(b []byte, compressed bool) message {

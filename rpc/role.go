@@ -109,13 +109,14 @@ func (c *conn) fill(ctx context.Context) error {
 		c.n = copy(c.in, c.in[c.r:c.n])
 		c.r = 0
 	}
-	if c.n == len(c.in) {
-		bigger := make([]byte, min(4*len(c.in), 2*wholeBuffer))
+	if c.n == len(c.in) || c.brimful && len(c.in) < flowBuffer {
+		bigger := make([]byte, min(4*len(c.in), wholeBuffer))
 		copy(bigger, c.in[:c.n])
 		c.in = bigger
 	}
 	n, err := c.read(ctx, c.in[c.n:])
 	c.n += n
+	c.brimful = c.n == len(c.in)
 	if n > 0 {
 		c.heard.Add(1)
 		return nil

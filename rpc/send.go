@@ -164,7 +164,7 @@ func (w *writer) sendDirect(o *outflow, v proto.Message, n int, flags uint8) (se
 	w.credit -= cost(n)
 	o.credit -= cost(n)
 	sent = true
-	w.flushUnlock(true)
+	w.flushSoonUnlock()
 	return true, nil
 }
 

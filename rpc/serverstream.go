@@ -41,6 +41,7 @@ type serverStream struct {
 	inline   atomic.Int32
 	started  bool // of the reader's holder: the handler runs, or has run
 	stats    *callStats
+	decoding time.Duration // what parsing a large message has taken
 
 	in inbox
 
@@ -256,11 +257,11 @@ func (s *serverStream) startUnary(m message) (mine bool, err error) {
 func (s *serverStream) runUnary(m message) {
 	start := time.Now()
 	reply, st := s.handle(start, &m)
-	took := time.Since(start)
+	took := time.Since(start) - s.decoding // which is as long as the message, and not for the method to answer for
 	m.free()
 	s.m.pace.ran(took)
 	if s.inline.Load() == isInline {
-		s.c.running.Store(nil)
+		s.c.running.CompareAndSwap(s, nil) // the guard may hand the role on right now
 	}
 	s.close(st, reply)
 }
@@ -282,6 +283,10 @@ func (s *serverStream) handle(start time.Time, m *message) (reply any, st *statu
 		s.tellOpening()
 	}
 	reply, err := s.m.unary.Handler(s.m.service.impl, ctx, func(v any) error {
+		if len(m.b) >= small {
+			from := time.Now()
+			defer func() { s.decoding = time.Since(from) }()
+		}
 		err := decode(s.codec, s.encoding, s.in.max, m, v, "error unmarshalling request")
 		if err == nil {
 			s.stats.got(v, len(m.b))

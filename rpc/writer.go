@@ -5,6 +5,7 @@ package rpc
 import (
 	"os"
 	"sync"
+	"time"
 
 	"github.com/parley-ipc/parley/internal/rpcwire"
 	"github.com/parley-ipc/parley/transport"
@@ -40,6 +41,11 @@ type writer struct {
 	err     error
 	credit  int             // guarded by mu: what the peer takes on all streams
 	starved []chan struct{} // guarded by mu: who waits for it
+
+	cheap    bool // a write is no system call
+	born     time.Time
+	lastSoon time.Duration // guarded by mu: when a stream's small message was sent, since born
+	awake    bool          // guarded by mu: flushLater is on its way
 }
 
 const (

@@ -21,10 +21,10 @@ const (
 
 	// MaxPayload is the most that one frame carries: an opening with all its
 	// metadata, or a part of a message.
-	MaxPayload = 128 << 10
+	MaxPayload = 256 << 10
 
 	// MaxPart is the most of a message that one frame carries.
-	MaxPart = 64 << 10
+	MaxPart = 128 << 10
 
 	// Overhead is what a frame with a part of a message costs of the windows,
 	// beside its bytes: so nothing that must be kept is free.
