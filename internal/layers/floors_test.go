@@ -37,6 +37,7 @@ var floors = [][]string{
 	{"transport/transporttest"},
 	{"transport/*"},
 	{"message", "notify"},
+	{"message/frame"},
 	{"."},
 
 	// Calls, then children that can be called.

@@ -31,7 +31,7 @@ type Memory struct {
 // block is what the handles on one memory share.
 type block struct {
 	size   int      // immutable
-	frozen bool     // immutable once sealed: nobody can write, for ever
+	frozen bool     // immutable once sealed: nobody can write, for ever; else only the owner
 	quota  *Quota   // immutable; nil for our own
 	file   *os.File // immutable
 
@@ -123,13 +123,40 @@ func (m *Memory) Seal() error {
 	switch {
 	case m.closed:
 		return errMemoryClosed("seal memory")
-	case b.sealed:
+	case b.frozen:
 		return nil
+	case b.sealed:
+		return fault.New(fault.Invalid, "seal memory", "", errors.New("its owner keeps on writing it"))
 	}
 	if err := b.freeze(); err != nil {
 		return err
 	}
 	b.sealed, b.frozen = true, true
+	return nil
+}
+
+// SealLive forbids everybody else to change the memory's content, and
+// everybody to change its size, for ever, in constant time; what Bytes lent us
+// stays writable. It is for memory that is used again and again: those who
+// open it can only read, must have asked for live memory, and are to be told
+// by other means when it is whole. It is idempotent, and fault.Invalid after
+// Seal.
+func (m *Memory) SealLive() error {
+	b := m.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case m.closed:
+		return errMemoryClosed("seal memory")
+	case b.frozen:
+		return fault.New(fault.Invalid, "seal memory", "", errors.New("nobody can write it any more"))
+	case b.sealed:
+		return nil
+	}
+	if err := b.keep(); err != nil {
+		return err
+	}
+	b.sealed = true
 	return nil
 }
 

@@ -94,3 +94,11 @@ func (b *block) freeze() error {
 		return e
 	})
 }
+
+// keep leaves us the mapping that we have, and nobody a new one to write.
+func (b *block) keep() error {
+	return withFD(b.file, func(fd int) error {
+		_, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, fixed|unix.F_SEAL_FUTURE_WRITE)
+		return fault.Wrap("seal memory", "", os.NewSyscallError("fcntl F_ADD_SEALS", err))
+	})
+}

@@ -34,6 +34,8 @@ func (b *block) open() ([]byte, error) { return nil, errLinuxOnly }
 
 func (b *block) freeze() error { return errLinuxOnly }
 
+func (b *block) keep() error { return errLinuxOnly }
+
 func (namedIn) open(context.Context, string, NamedConfig) (*Named, error) { return nil, errNamedLinux }
 
 func (namedIn) list(context.Context, NamedOptions) ([]NamedInfo, error) { return nil, errNamedLinux }
