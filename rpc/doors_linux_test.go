@@ -170,8 +170,8 @@ func TestPendingHandshakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
+	served := make(chan struct{})
+	go func() { defer close(served); _ = s.Serve(ln) }()
 	defer func() { s.Stop(); <-served }()
 	silent, err := parley.Dial(t.Context(), address)
 	if err != nil {
@@ -225,8 +225,8 @@ func TestFallbackIsCounted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			served := make(chan error, 1)
-			go func() { served <- s.Serve(ln) }()
+			served := make(chan struct{})
+			go func() { defer close(served); _ = s.Serve(ln) }()
 			defer func() { s.Stop(); <-served }()
 			c, err := rpc.NewClient(rpc.ClientConfig{
 				Address: address, Dialer: parley.Dialer{SHM: side.client}, Logger: slog.New(slog.NewTextHandler(&logs[1], nil)),

@@ -148,8 +148,8 @@ func TestKeepaliveSilentClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
+	served := make(chan struct{})
+	go func() { defer close(served); _ = s.Serve(ln) }()
 	defer func() { s.Stop(); <-served }()
 	c := intruder(t, ln.Address().String())
 	open := append(rawOpen(3, "/grpc.testing.TestService/EmptyCall", nil), rawFrame(rpcwire.Message, rpcwire.FlagMessage|rpcwire.FlagEnd, 3, nil)...)

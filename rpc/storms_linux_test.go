@@ -28,10 +28,22 @@ var stormPlace = rpctest.Place{
 	Dial: func(address string) (rpctest.Client, error) { return rpc.NewClient(rpc.ClientConfig{Address: address}) },
 }
 
+// lighten makes the storms shorter under the race detector, unless somebody has
+// said how long they are.
+func lighten(t *testing.T, calls string) {
+	t.Helper()
+	for name, value := range map[string]string{"PARLEY_CALLS": calls, "PARLEY_KILLS": "2"} {
+		if raced && os.Getenv(name) == "" {
+			t.Setenv(name, value)
+		}
+	}
+}
+
 // TestStorms: random calls and streams from 64 callers at once, of sizes
 // beyond the ring, some cancelled, with GOMAXPROCS of 1, 2 and 8: each gets
 // its own answer, nothing hangs, nothing stays behind.
 func TestStorms(t *testing.T) {
+	lighten(t, "300")
 	for _, w := range longWays() {
 		switch w.name {
 		case "shm", "unix", "tls", "shm that falls back":
@@ -43,12 +55,14 @@ func TestStorms(t *testing.T) {
 // TestKilledServers and TestKilledClients: the same while the other side is
 // killed.
 func TestKilledServers(t *testing.T) {
+	lighten(t, "300")
 	for _, scheme := range []string{"shm", "unix"} {
 		t.Run(scheme, func(t *testing.T) { stormPlace.KilledServers(t, inDir(scheme)(t)) })
 	}
 }
 
 func TestKilledClients(t *testing.T) {
+	lighten(t, "300")
 	for _, scheme := range []string{"shm", "unix"} {
 		t.Run(scheme, func(t *testing.T) { stormPlace.KilledClients(t, inDir(scheme)(t)) })
 	}
@@ -56,6 +70,7 @@ func TestKilledClients(t *testing.T) {
 
 // TestStormUnderQuota: the same with a server that the kernel throttles.
 func TestStormUnderQuota(t *testing.T) {
+	lighten(t, "100")
 	for _, scheme := range []string{"shm", "unix"} {
 		t.Run(scheme, func(t *testing.T) { stormPlace.Throttled(t, inDir(scheme)(t)) })
 	}
