@@ -63,6 +63,11 @@ func (l *lock) release() {
 		return
 	}
 	l.mu.Lock()
+	if len(l.queue) == 0 { // whoever waited has given up meanwhile
+		l.state.Store(lockFree)
+		l.mu.Unlock()
+		return
+	}
 	next := l.queue[0]
 	l.queue = slices.Delete(l.queue, 0, 1)
 	l.settle()
