@@ -4,4 +4,7 @@
 
 package rpc_test
 
-const raced = false
+const (
+	raced  = false
+	rounds = 20
+)

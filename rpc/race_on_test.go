@@ -6,4 +6,7 @@ package rpc_test
 
 // raced says that the race detector watches. It makes everything many times
 // slower, so the long tests go fewer ways.
-const raced = true
+const (
+	raced  = true
+	rounds = 4 // of what is done again and again
+)

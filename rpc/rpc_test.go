@@ -148,7 +148,7 @@ func payload(n int) *pb.Payload {
 
 func TestUnaryOfEverySize(t *testing.T) {
 	everywhere(t, func(t *testing.T, c pb.TestServiceClient) {
-		for range 20 {
+		for range rounds {
 			for _, n := range []int{0, 1, 100, 8 << 10, 70_000, 300_000, 2 << 20} {
 				if n > 70_000 && testing.Short() {
 					continue
@@ -172,7 +172,7 @@ func TestManyCallersAtOnce(t *testing.T) {
 		for i := range 64 {
 			wg.Go(func() {
 				want := payload(64<<10 + i)
-				for range 20 {
+				for range rounds {
 					got, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{Payload: want})
 					if err != nil {
 						t.Error(err)
