@@ -45,8 +45,11 @@ has reaped it. The exit code is 0 whatever the process's was.`,
 			if a.json {
 				return a.printJSON(e)
 			}
-			_, err = fmt.Fprintf(a.out, "pid %d (%s) ended at %s, after %s: %s\n",
-				e.PID, e.Name, e.Ended.Format(time.RFC3339), e.Ended.Sub(e.Started).Round(time.Millisecond), e.How)
+			lived := ""
+			if !e.Started.IsZero() {
+				lived = ", after " + e.Ended.Sub(e.Started).Round(time.Millisecond).String()
+			}
+			_, err = fmt.Fprintf(a.out, "pid %d (%s) ended at %s%s: %s\n", e.PID, e.Name, e.Ended.Format(time.RFC3339), lived, e.How)
 			return err
 		},
 	}
@@ -54,7 +57,10 @@ has reaped it. The exit code is 0 whatever the process's was.`,
 
 func watchEnd(ctx context.Context, p *process.Process) (ending, error) {
 	info, err := p.Info()
-	if err != nil {
+	switch {
+	case fault.KindOf(err) == fault.NotFound:
+		info = process.Info{PID: p.Pid(), Name: "?"} // it has ended already, and told us no more
+	case err != nil:
 		return ending{}, err
 	}
 	if err := p.Wait(ctx); err != nil {
