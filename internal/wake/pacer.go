@@ -34,6 +34,10 @@ const (
 
 	brief   = 500 * time.Microsecond // a sleep this short may well have been had for less
 	warmest = 4                      // so many of them in a row
+
+	atOnce  = 25 * time.Microsecond // a sleep this short, right after a spin in vain: the peer had lacked our processor
+	minRuns = 2                     // so many of them in a row before we part
+	maxRuns = 1024
 )
 
 // Pacer is the memory of one waiting side: it spins as long as spinning ends
@@ -42,10 +46,12 @@ const (
 // slow, cost next to nothing; two that sleep at each other find out within
 // milliseconds that they need not.
 //
-// Two sides that wake each other through a socket can be kept on one processor
-// by the kernel although another is idle: then each try takes the time from
-// the peer and fails, for ever. Only its clock tick moves one of them, so now
-// and then, ever more rarely, a try lasts for a few ticks.
+// Two sides that wake each other can be kept on one processor by the kernel
+// although another is idle: then each try takes the time from the peer and
+// fails, for ever. It shows in the sleep that follows, which is over as soon
+// as the processor is free; so one side then moves to another. Where it may
+// not, only the kernel's clock tick moves one of them, so now and then, ever
+// more rarely, a try lasts for a few ticks.
 //
 // It belongs to one goroutine at a time.
 type Pacer struct {
@@ -55,12 +61,16 @@ type Pacer struct {
 	vain     int // tries in vain at maxPenalty since the last long one
 	patience int // how many of them until the next
 	warm     int // brief sleeps in a row, at most warmest
+
+	lingered bool // the last wait was spun in vain
+	crowded  int  // how often in a row such a one was followed by a sleep that ended at once
+	runs     int  // how many of them until we part
 }
 
 // NewPacer returns a Pacer for one side of one connection.
 func NewPacer(mode Mode) Pacer {
 	room.open()
-	return Pacer{mode: mode, patience: minPatience}
+	return Pacer{mode: mode, patience: minPatience, runs: minRuns}
 }
 
 // Spin calls done until it returns true, and says whether it did. It returns
@@ -77,9 +87,11 @@ func (p *Pacer) Spin(done func() bool) bool {
 	}
 	switch {
 	case met:
-		p.penalty, p.vain = 0, 0
+		p.penalty, p.vain, p.crowded = 0, 0, 0
 		p.patience = max(p.patience/2, minPatience)
+		p.runs = max(p.runs/2, minRuns)
 	case tried:
+		p.lingered = true
 		p.penalty = min(max(1, 2*p.penalty), maxPenalty)
 		p.skip = p.penalty
 	}
@@ -117,6 +129,26 @@ func (p *Pacer) Slept(d time.Duration) {
 		p.skip -= remission
 	}
 	p.skip = max(p.skip, 0)
+	if p.lingered {
+		p.lingered = false
+		p.notice(d < atOnce)
+	}
+}
+
+// notice parts us from the peer once tries have failed again and again for
+// want of a processor, and forgives them if it has helped to be elsewhere.
+func (p *Pacer) notice(crowded bool) {
+	if !crowded {
+		p.crowded = 0
+		return
+	}
+	if p.crowded++; p.crowded < p.runs || p.mode != Auto {
+		return
+	}
+	p.crowded, p.runs = 0, min(2*p.runs, maxRuns)
+	if room.part() {
+		p.penalty, p.skip = 0, 0
+	}
 }
 
 // Awake says that its side must not sleep, but look round and Spin again.

@@ -18,12 +18,14 @@ const (
 
 // room is what the process may spend on spinning. It is one for the process,
 // because processors are: a limit for each connection would limit nothing.
-var room spinRoom
+var room = spinRoom{move: part}
 
 type spinRoom struct {
 	once   sync.Once    // the first look
 	max    atomic.Int32 // how many may spin at once; 0: nobody
 	single atomic.Bool  // GOMAXPROCS is 1: a spinner keeps everybody else waiting
+	free   atomic.Bool  // nobody has pinned us
+	move   func() bool  // to another processor
 
 	spinners atomic.Int32
 	next     atomic.Int64 // when to look again, in Unix nanoseconds
@@ -60,6 +62,9 @@ func (r *spinRoom) enter() bool {
 
 func (r *spinRoom) leave() { r.spinners.Add(-1) }
 
+// part moves the calling thread to another processor, if that is up to us.
+func (r *spinRoom) part() bool { return r.free.Load() && r.move() }
+
 // refresh looks at the machine again if it has not been looked at lately. One
 // caller pays for it.
 func (r *spinRoom) refresh(now time.Time) {
@@ -76,6 +81,7 @@ func (r *spinRoom) look(now time.Time) {
 	r.next.Store(now.Add(refreshEvery).UnixNano())
 	procs := runtime.GOMAXPROCS(0)
 	r.single.Store(procs == 1)
+	r.free.Store(unpinned())
 	quota, limited := cgroup.CPUQuota()
 	if limited {
 		if n := cgroup.Throttled(); n != r.throttled {

@@ -165,3 +165,74 @@ func TestBrief(t *testing.T) {
 		t.Error("after one that was not")
 	}
 }
+
+// moves counts the partings of one test, which do not happen.
+func moves(t *testing.T, may bool) *int {
+	t.Helper()
+	allow(t, 1)
+	n := 0
+	free, move := room.free.Load(), room.move
+	room.free.Store(may)
+	room.move = func() bool { n++; return true }
+	t.Cleanup(func() { room.free.Store(free); room.move = move })
+	return &n
+}
+
+// wait spins in vain and then sleeps for d, until a spin has been tried.
+func wait(p *Pacer, d time.Duration) {
+	for tried := false; !tried; {
+		p.Spin(func() bool { tried = true; return false })
+		p.Slept(d)
+	}
+}
+
+func TestPartsWhenThePeerLacksAProcessor(t *testing.T) {
+	n := moves(t, true)
+	p := NewPacer(Auto)
+	for range minRuns {
+		wait(&p, atOnce/2)
+	}
+	if *n != 1 {
+		t.Fatalf("parted %d times after %d spins that kept the peer waiting", *n, minRuns)
+	}
+	tries := 0
+	p.Spin(func() bool { tries++; return true })
+	if tries == 0 {
+		t.Error("did not spin at once afterwards")
+	}
+}
+
+func TestPartsEverMoreRarely(t *testing.T) {
+	n := moves(t, true)
+	p := NewPacer(Auto)
+	for range 2000 {
+		wait(&p, atOnce/2)
+	}
+	if *n < 5 || *n > 12 {
+		t.Errorf("parted %d times in 2000 tries that it did not help", *n)
+	}
+}
+
+func TestDoesNotPart(t *testing.T) {
+	for name, c := range map[string]struct {
+		may   bool
+		mode  Mode
+		slept time.Duration
+	}{
+		"from a peer that is slow": {may: true, mode: Auto, slept: brief},
+		"when pinned":              {may: false, mode: Auto, slept: atOnce / 2},
+		"without spinning":         {may: true, mode: Off, slept: atOnce / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := moves(t, c.may)
+			p := NewPacer(c.mode)
+			for range 100 {
+				p.Spin(never)
+				p.Slept(c.slept)
+			}
+			if *n != 0 {
+				t.Errorf("parted %d times", *n)
+			}
+		})
+	}
+}
