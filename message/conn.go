@@ -28,6 +28,10 @@ type Config struct {
 	// is fault.TooLarge before anything is allocated for it. Default 64 MiB.
 	MaxSize int
 
+	// Spin says how receiving waits on a socket (transport.Spinner). Default
+	// SpinAuto: while it pays.
+	Spin transport.Spin
+
 	// MaxFiles is the largest number of files that a received message may
 	// carry, at most transport.MaxFiles, which is the default. Negative means
 	// none: what a peer sends all the same is closed and breaks the connection.
@@ -114,6 +118,9 @@ type Conn struct {
 // closes t or sets its deadlines from then on. It does not wait for anything.
 func NewConn(t transport.Conn, cfg Config) *Conn {
 	c := &Conn{t: t, cfg: cfg.withDefaults(), closed: make(chan struct{})}
+	if s, ok := t.(transport.Spinner); ok {
+		s.SetSpin(cfg.Spin)
+	}
 	c.lender, _ = t.(transport.Lender)
 	c.ctxR, _ = t.(transport.ContextReader)
 	c.ctxW, _ = t.(transport.ContextWriter)

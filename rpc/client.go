@@ -67,6 +67,11 @@ type ClientConfig struct {
 	// Authorizer decides about those calls. Default auth.OwnerOnly.
 	Authorizer auth.Authorizer
 
+	// Spin says how we wait on a socket for what the server sends
+	// (transport.Spinner); over shared memory Dialer has the say. Default
+	// SpinAuto: while it pays.
+	Spin transport.Spin
+
 	// Logger gets what cannot be returned as an error. Default: discarded.
 	Logger *slog.Logger
 }

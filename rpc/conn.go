@@ -105,6 +105,7 @@ type connConfig struct {
 	limits Limits
 	serves *registry
 	logger *slog.Logger
+	spin   transport.Spin
 }
 
 func newConn(t transport.Conn, dialled bool, hello rpcwire.Hello, cfg connConfig) *conn {
@@ -116,6 +117,9 @@ func newConn(t transport.Conn, dialled bool, hello rpcwire.Hello, cfg connConfig
 	c.room = sync.NewCond(&c.mu)
 	c.peer = &peer.Peer{Addr: t.RemoteAddr(), LocalAddr: t.LocalAddr(), AuthInfo: t.Peer()}
 	c.in = make([]byte, firstBuffer)
+	if s, ok := t.(transport.Spinner); ok {
+		s.SetSpin(cfg.spin)
+	}
 	c.owner = auth.IsOwner(t.Peer())
 	c.w = writer{t: t, c: c, credit: int(hello.Total), born: time.Now(), lastSoon: -time.Hour}
 	c.w.try, _ = t.(tryWriter)

@@ -201,7 +201,7 @@ func (c *Client) dial() (*conn, error) {
 	if l.KeepaliveTime == 0 && (c.addr.Scheme == endpoint.TCP || c.addr.Scheme == endpoint.TLS) {
 		l.KeepaliveTime = 20 * time.Second
 	}
-	conn := newConn(t, true, hello, connConfig{limits: l, serves: c.serves, logger: c.cfg.Logger})
+	conn := newConn(t, true, hello, connConfig{limits: l, serves: c.serves, logger: c.cfg.Logger, spin: c.cfg.Spin})
 	conn.authority = authority
 	var ended func()
 	conn.tagged, ended = tagConn(context.Background(), c.cfg.StatsHandlers, true, conn.peer)

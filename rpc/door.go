@@ -167,7 +167,7 @@ func (s *Server) speak(ctx context.Context, ln net.Listener, t transport.Conn, m
 	if l.KeepaliveTime == 0 && remote(t) {
 		l.KeepaliveTime = 20 * time.Second
 	}
-	c := newConn(t, false, hello, connConfig{limits: l, serves: s.registry, logger: s.cfg.Logger})
+	c := newConn(t, false, hello, connConfig{limits: l, serves: s.registry, logger: s.cfg.Logger, spin: s.cfg.Spin})
 	var ended func()
 	c.tagged, ended = tagConn(context.Background(), s.cfg.StatsHandlers, false, c.peer)
 	c.onEnd = func() { // before Stop can know it

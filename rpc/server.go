@@ -66,6 +66,10 @@ type ServerConfig struct {
 	// a goroutine of its own.
 	Connected func(*Peer)
 
+	// Spin says how we wait on a socket for what a client sends on Parley's
+	// framing (transport.Spinner). Default SpinAuto: while it pays.
+	Spin transport.Spin
+
 	// Logger gets what cannot be returned as an error. Default: discarded.
 	Logger *slog.Logger
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/internal/wake"
 )
 
 // Conn is a two-way byte stream to one peer, whose identity was established
@@ -65,6 +66,29 @@ type Lender interface {
 
 	// MaxLoan is the largest n for Reserve and Peek, in bytes.
 	MaxLoan() int
+}
+
+// Spin says whether a side that waits may burn its processor before it sleeps.
+type Spin = wake.Mode
+
+// The values of Spin.
+const (
+	SpinAuto   = wake.Auto   // while it has lately paid, and the machine has room for it
+	SpinOff    = wake.Off    // never
+	SpinAlways = wake.Always // whatever it costs, for processors of one's own
+)
+
+// Spinner is a Conn over a socket whose reads can look for bytes for a while
+// before they sleep. They do not by themselves, as Go's sockets do not; rpc
+// and message ask for it, since two sides that wake each other for each
+// message spend most of their time on that.
+type Spinner interface {
+	Conn
+
+	// SetSpin says how reads wait from now on. After SpinOff they sleep at
+	// once for good, whoever asks for what. SpinAlways looks for a millisecond
+	// at a time.
+	SetSpin(Spin)
 }
 
 // MaxFiles is the largest number of files that one WriteFiles may carry.

@@ -32,6 +32,7 @@ var floors = [][]string{
 	{"transport"},
 	{"internal/sockdiag"},
 	{"internal/tcpnet", "internal/unixconn", "internal/activation"},
+	{"internal/busypoll"},
 	{"internal/acceptor"},
 	{"internal/stock"},
 	{"transport/transporttest"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/internal/busypoll"
 	"github.com/parley-ipc/parley/transport"
 )
 
@@ -24,12 +25,16 @@ type Conn struct {
 	sock     *net.TCPConn
 	peer     auth.Identity
 	counters *endpoint.Counters // of the listener; nil on the dialling side
+	poll     busypoll.Socket
 
 	closeOnce sync.Once
 	closeErr  error
 }
 
-var _ transport.Conn = (*Conn)(nil)
+var (
+	_ transport.Conn    = (*Conn)(nil)
+	_ transport.Spinner = (*Conn)(nil)
+)
 
 // Peer implements transport.Conn: the uid of a peer on loopback, else nobody.
 // A peer that hung up before the kernel was asked, right after the connect, is
@@ -39,7 +44,7 @@ func (c *Conn) Peer() auth.Identity { return c.peer }
 
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (int, error) {
-	n, err := c.sock.Read(p)
+	n, err := c.poll.Read(c.sock, p)
 	if c.counters != nil {
 		c.counters.BytesIn.Add(uint64(n))
 	}
@@ -54,6 +59,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// SetSpin implements transport.Spinner.
+func (c *Conn) SetSpin(s transport.Spin) { c.poll.Set(c.sock, s) }
 
 // CloseWrite implements transport.Conn.
 func (c *Conn) CloseWrite() error {

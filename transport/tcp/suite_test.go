@@ -24,13 +24,17 @@ var backend = transporttest.Backend{
 	ListenerSees: kernelSays,
 }
 
+var spinning = transporttest.Spinning(backend, transport.SpinAlways)
+
 func TestMain(m *testing.M) {
 	roles := transporttest.Roles(backend)
+	maps.Copy(roles, transporttest.Roles(spinning))
 	maps.Copy(roles, ownRoles)
 	proctest.Main(m, roles)
 }
 
-func TestSuite(t *testing.T) { transporttest.Run(t, backend) }
+func TestSuite(t *testing.T)         { transporttest.Run(t, backend) }
+func TestSuiteSpinning(t *testing.T) { transporttest.Run(t, spinning) }
 
 func listen(ctx context.Context, addr string, cfg transport.ListenConfig) (transport.Listener, error) {
 	a, err := endpoint.Parse(addr)

@@ -37,7 +37,10 @@ type Conn struct {
 	closeErr  error
 }
 
-var _ transport.Conn = (*Conn)(nil)
+var (
+	_ transport.Conn    = (*Conn)(nil)
+	_ transport.Spinner = (*Conn)(nil)
+)
 
 // Peer implements transport.Conn with the name in the peer's certificate.
 func (c *Conn) Peer() auth.Identity { return c.peer }
@@ -73,6 +76,9 @@ func (c *Conn) readError(err error) error {
 	}
 	return err
 }
+
+// SetSpin implements transport.Spinner.
+func (c *Conn) SetSpin(s transport.Spin) { c.raw.poll.Set(c.raw.TCPConn, s) }
 
 // Write implements net.Conn. Of the bytes that it counts as written when it
 // meets a deadline, the last few may leave with the next Write or CloseWrite.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/parley-ipc/parley/internal/busypoll"
 )
 
 // errCut is the end of the socket's bytes without a close_notify before it.
@@ -36,6 +38,7 @@ const (
 // and a deadline should spoil nothing. Conn asks late what became of it.
 type rawConn struct {
 	*net.TCPConn
+	poll busypoll.Socket
 
 	soft     bool         // set between the handshake and the first use
 	deadline atomic.Int64 // of writing, in ns since the epoch; 0: none
@@ -45,7 +48,7 @@ type rawConn struct {
 }
 
 func (c *rawConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+	n, err := c.poll.Read(c.TCPConn, p)
 	if errors.Is(err, io.EOF) {
 		err = errCut{}
 	}

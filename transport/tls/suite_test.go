@@ -5,6 +5,7 @@ package tls_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -37,8 +38,12 @@ var backend = transporttest.Backend{
 	DeathIsError: true,
 }
 
+var spinning = transporttest.Spinning(backend, transport.SpinAlways)
+
 func TestMain(m *testing.M) {
-	proctest.RunRole(transporttest.Roles(backend))
+	roles := transporttest.Roles(backend)
+	maps.Copy(roles, transporttest.Roles(spinning))
+	proctest.RunRole(roles)
 	dir, err := makeCertificates()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -50,7 +55,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func TestSuite(t *testing.T) { transporttest.Run(t, backend) }
+func TestSuite(t *testing.T)         { transporttest.Run(t, backend) }
+func TestSuiteSpinning(t *testing.T) { transporttest.Run(t, spinning) }
 
 // makeCertificates makes an authority, a server and a client.
 func makeCertificates() (string, error) {

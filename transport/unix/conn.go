@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/internal/busypoll"
 	"github.com/parley-ipc/parley/internal/unixconn"
 	"github.com/parley-ipc/parley/primitive/fdpass"
 	"github.com/parley-ipc/parley/transport"
@@ -24,6 +25,7 @@ type Conn struct {
 	peer     auth.Identity
 	counters *endpoint.Counters // of the listener; nil on the dialling side
 	files    func() (*fdpass.Reader, error)
+	poll     busypoll.Socket
 
 	closeOnce sync.Once
 	closeErr  error
@@ -32,6 +34,7 @@ type Conn struct {
 var (
 	_ transport.Conn       = (*Conn)(nil)
 	_ transport.FilePasser = (*Conn)(nil)
+	_ transport.Spinner    = (*Conn)(nil)
 )
 
 // NewConn makes a Conn of a connected socket, whose owner it becomes. peer is
@@ -49,7 +52,7 @@ func (c *Conn) PeerPidfd() (*os.File, error) { return unixconn.PeerPidfd(c.sock)
 
 // Read implements net.Conn. Files that come with the bytes are closed.
 func (c *Conn) Read(p []byte) (int, error) {
-	n, err := c.sock.Read(p)
+	n, err := c.poll.Read(c.sock, p)
 	c.countIn(n, 0)
 	return n, err
 }
@@ -67,7 +70,9 @@ func (c *Conn) ReadFiles(p []byte) (int, []*os.File, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	sleep := c.poll.Await()
 	n, files, err := r.Read(p)
+	sleep.End()
 	c.countIn(n, len(files))
 	return n, files, err
 }
@@ -100,6 +105,9 @@ func (c *Conn) countOut(n, files int) {
 		c.counters.FilesOut.Add(uint64(files))
 	}
 }
+
+// SetSpin implements transport.Spinner.
+func (c *Conn) SetSpin(s transport.Spin) { c.poll.Set(c.sock, s) }
 
 // CloseWrite implements transport.Conn.
 func (c *Conn) CloseWrite() error {

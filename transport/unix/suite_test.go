@@ -4,6 +4,7 @@ package unix_test
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"testing"
 
@@ -25,9 +26,16 @@ var backend = transporttest.Backend{
 	Files:        true,
 }
 
-func TestMain(m *testing.M) { proctest.Main(m, transporttest.Roles(backend)) }
+var spinning = transporttest.Spinning(backend, transport.SpinAlways)
 
-func TestSuite(t *testing.T) { transporttest.Run(t, backend) }
+func TestMain(m *testing.M) {
+	roles := transporttest.Roles(backend)
+	maps.Copy(roles, transporttest.Roles(spinning))
+	proctest.Main(m, roles)
+}
+
+func TestSuite(t *testing.T)         { transporttest.Run(t, backend) }
+func TestSuiteSpinning(t *testing.T) { transporttest.Run(t, spinning) }
 
 func listen(ctx context.Context, addr string, cfg transport.ListenConfig) (transport.Listener, error) {
 	a, err := endpoint.Parse(addr)
