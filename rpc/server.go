@@ -20,6 +20,7 @@ import (
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/auth/token"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/transport"
 	"github.com/parley-ipc/parley/transport/shm"
 )
 
