@@ -66,9 +66,13 @@ func TestSeesWhatComesMeanwhile(t *testing.T) {
 	s.Set(ours, wake.Always)
 	b := make([]byte, 1)
 	for range 1000 {
-		go say(t, theirs, "x")
+		said := make(chan error, 1)
+		go func() {
+			_, err := theirs.Write([]byte("x"))
+			said <- err
+		}()
 		if n, err := s.Read(ours, b); n != 1 || err != nil {
-			t.Fatal(n, err)
+			t.Fatal(n, err, <-said)
 		}
 	}
 }
