@@ -43,6 +43,13 @@ func (w *writer) grant(n int) error {
 		return errWindow
 	}
 	w.credit += n
+	w.feed()
+	return nil
+}
+
+// feed makes those look again who wait for what the streams share: the window,
+// or room in the queue. The caller holds mu.
+func (w *writer) feed() {
 	for _, ch := range w.starved {
 		select {
 		case ch <- struct{}{}:
@@ -50,7 +57,28 @@ func (w *writer) grant(n int) error {
 		}
 	}
 	w.starved = w.starved[:0]
-	return nil
+}
+
+// starve notes that o waits for feed. The caller holds mu.
+func (w *writer) starve(o *outflow) {
+	if o.wake != nil && !slices.Contains(w.starved, o.wake) {
+		w.starved = append(w.starved, o.wake)
+	}
+}
+
+// crowdAt is how much may wait for the one who writes before streams hold back
+// what they have: more would only lie in memory. With one more small message it
+// fits a buffer that is kept.
+const crowdAt = keepTail - small - rpcwire.HeadSize
+
+// crowded says that streams hold back. The caller holds mu.
+func (w *writer) crowded() bool { return w.busy && w.queued+len(w.tail) > crowdAt }
+
+// uncrowd lets streams go on when there is room. The caller holds mu.
+func (w *writer) uncrowd() {
+	if len(w.starved) > 0 && !w.crowded() {
+		w.feed()
+	}
 }
 
 // grantStream is the same for one stream.
@@ -105,11 +133,15 @@ func (w *writer) reset(o *outflow) {
 // take takes the cost of up to n bytes from both windows and returns how many
 // may be sent, -1 for not even a worthwhile part. The caller holds mu.
 func (w *writer) take(o *outflow, n int) int {
+	if w.crowded() {
+		w.starve(o)
+		return -1
+	}
 	most := min(w.credit, o.credit) - rpcwire.Overhead
 	part := min(n, rpcwire.MaxPart)
 	if most < part && most < 16<<10 {
-		if w.credit <= o.credit && o.wake != nil && !slices.Contains(w.starved, o.wake) {
-			w.starved = append(w.starved, o.wake)
+		if w.credit <= o.credit {
+			w.starve(o)
 		}
 		return -1
 	}
@@ -119,10 +151,10 @@ func (w *writer) take(o *outflow, n int) int {
 	return part
 }
 
-// putMessage queues a Message frame with all of m, if the windows allow it.
-// The caller holds mu. It takes m over on success.
+// putMessage queues a Message frame with all of m, if the windows allow it and
+// there is room. The caller holds mu. It takes m over on success.
 func (w *writer) putMessage(o *outflow, m *message, flags uint8) bool {
-	if len(m.b) > rpcwire.MaxPart || min(w.credit, o.credit) < cost(len(m.b)) {
+	if len(m.b) > rpcwire.MaxPart || w.crowded() || min(w.credit, o.credit) < cost(len(m.b)) {
 		return false
 	}
 	w.credit -= cost(len(m.b))
@@ -139,10 +171,11 @@ func packed(m *message) uint8 {
 }
 
 // sendDirect marshals a small message of n bytes where it is sent from. It has
-// not sent it if the windows do not allow it now, or if sending has ended.
+// not sent it if there is no room or the windows do not allow it now, or if
+// sending has ended.
 func (w *writer) sendDirect(o *outflow, v proto.Message, n int, flags uint8) (sent bool, err error) {
 	w.mu.Lock()
-	if o.stop != nil || min(w.credit, o.credit) < cost(n) {
+	if o.stop != nil || w.crowded() || min(w.credit, o.credit) < cost(n) {
 		w.mu.Unlock()
 		return false, nil
 	}
@@ -238,8 +271,8 @@ func (c *conn) sendParts(ctx context.Context, o *outflow, m message, last uint8,
 		n := -1
 		if begun {
 			n = w.take(o, len(rest)+len(pre))
-		} else if w.credit <= o.credit && o.wake != nil && !slices.Contains(w.starved, o.wake) {
-			w.starved = append(w.starved, o.wake)
+		} else if w.crowded() || w.credit <= o.credit {
+			w.starve(o)
 		}
 		if n < 0 {
 			w.flushUnlock(true)

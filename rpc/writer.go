@@ -34,6 +34,7 @@ type writer struct {
 
 	mu      sync.Mutex
 	q       []chunk // guarded by mu: not yet taken by the one who writes
+	queued  int     // guarded by mu: bytes in q
 	tail    []byte  // guarded by mu: small frames after q
 	spares  [2][]byte
 	busy    bool // guarded by mu: somebody writes
@@ -58,9 +59,11 @@ const (
 func (w *writer) queue(c chunk) {
 	if len(w.tail) > 0 {
 		w.q = append(w.q, chunk{b: w.tail, tail: true})
+		w.queued += len(w.tail)
 		w.tail = nil
 	}
 	w.q = append(w.q, c)
+	w.queued += len(c.b)
 }
 
 // room returns the buffer to append small frames to. The caller holds mu.
@@ -126,6 +129,7 @@ func (w *writer) drainUnlock(wait bool, rest chunk) {
 			if rest = w.next(); rest.b == nil {
 				break
 			}
+			w.uncrowd()
 		}
 		w.mu.Unlock()
 		n, err := w.write(rest, wait)
@@ -170,6 +174,7 @@ func (w *writer) next() chunk {
 	if len(w.q) > 0 {
 		c := w.q[0]
 		w.q[0] = chunk{}
+		w.queued -= len(c.b)
 		if w.q = w.q[1:]; len(w.q) == 0 {
 			w.q = nil
 		}
