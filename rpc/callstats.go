@@ -15,7 +15,7 @@ import (
 // callStats tells stats handlers of one call. A nil one tells nobody.
 type callStats struct {
 	handlers []stats.Handler
-	ctxs     []context.Context
+	ctx      context.Context // with what the handlers hung on it
 	client   bool
 	begun    time.Time
 	headed   atomic.Bool                // the answer's header has been told of
@@ -23,24 +23,46 @@ type callStats struct {
 	trailer  func() (metadata.MD, bool) // of the answer, if it has come or gone
 }
 
-// beginStats tags ctx and tells of the call's beginning.
-func beginStats(ctx context.Context, handlers []stats.Handler, client bool, method string, wait bool, b stats.Begin) (context.Context, *callStats) {
+// beginStats tags ctx and tells of the beginning of a call of ours.
+func beginStats(ctx context.Context, handlers []stats.Handler, method string, wait bool, b stats.Begin) (context.Context, *callStats) {
 	if len(handlers) == 0 {
 		return ctx, nil
 	}
-	c := &callStats{handlers: handlers, client: client, begun: time.Now()}
-	for _, h := range handlers {
-		ctx = h.TagRPC(ctx, &stats.RPCTagInfo{FullMethodName: method, FailFast: !wait})
-	}
-	b.Client, b.BeginTime, b.FailFast = client, c.begun, !wait
-	c.ctxs = append(c.ctxs, ctx)
+	ctx, c := tagStats(ctx, handlers, &stats.RPCTagInfo{FullMethodName: method, FailFast: !wait})
+	c.client = true
+	b.Client, b.BeginTime, b.FailFast = true, c.begun, !wait
 	c.tell(&b)
 	return ctx, c
 }
 
+// serveStats is the same for a call of the peer's: like grpc-go's, the handlers
+// hear of its header first.
+func (s *serverStream) serveStats(b stats.Begin) context.Context {
+	handlers := s.c.serves.stats
+	if len(handlers) == 0 {
+		return s
+	}
+	var ctx context.Context
+	ctx, s.stats = tagStats(s, handlers, &stats.RPCTagInfo{FullMethodName: s.m.full})
+	s.tellOpening()
+	b.BeginTime = s.stats.begun
+	s.stats.tell(&b)
+	return ctx
+}
+
+func tagStats(ctx context.Context, handlers []stats.Handler, info *stats.RPCTagInfo) (context.Context, *callStats) {
+	for _, h := range handlers {
+		ctx = h.TagRPC(ctx, info)
+	}
+	return ctx, &callStats{handlers: handlers, ctx: ctx, begun: time.Now()}
+}
+
+// headerLen is what grpc-go counts as a message's own header.
+const headerLen = 5
+
 func (c *callStats) tell(s stats.RPCStats) {
 	for _, h := range c.handlers {
-		h.HandleRPC(c.ctxs[0], s)
+		h.HandleRPC(c.ctx, s)
 	}
 }
 
@@ -56,21 +78,24 @@ func (c *callStats) head() {
 	}
 }
 
-func (c *callStats) sent(v any, n int) {
+// sent tells of a message of n bytes that went as packed ones.
+func (c *callStats) sent(v any, n, packed int) {
 	if c != nil {
 		if !c.client {
 			c.head()
 		}
-		c.tell(&stats.OutPayload{Client: c.client, Payload: v, Length: n, CompressedLength: n, WireLength: n + 5, SentTime: time.Now()})
+		c.tell(&stats.OutPayload{Client: c.client, Payload: v, Length: n, CompressedLength: packed, WireLength: packed + headerLen, SentTime: time.Now()})
 	}
 }
 
-func (c *callStats) got(v any, n int) {
+// got tells of a message that has come and been parsed.
+func (c *callStats) got(v any, m *message) {
 	if c != nil {
 		if c.client {
 			c.head()
 		}
-		c.tell(&stats.InPayload{Client: c.client, Payload: v, Length: n, CompressedLength: n, WireLength: n + 5, RecvTime: time.Now()})
+		n, packed := m.sizes()
+		c.tell(&stats.InPayload{Client: c.client, Payload: v, Length: n, CompressedLength: packed, WireLength: packed + headerLen, RecvTime: time.Now()})
 	}
 }
 

@@ -3,6 +3,7 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -26,7 +27,8 @@ import (
 	"github.com/parley-ipc/parley/transport"
 )
 
-// ClientConfig says whom to call and how. Address or DialConn is required.
+// ClientConfig says whom to call and how. Address or DialConn is required; with
+// both, Address is a name only.
 type ClientConfig struct {
 	// Address of the server, such as "shm://greeter".
 	Address string
@@ -36,6 +38,13 @@ type ClientConfig struct {
 
 	// DialConn, if set, makes the connection instead of Dialer.
 	DialConn func(context.Context) (transport.Conn, error)
+
+	// Authority is what calls say as ":authority". Default: the host and port
+	// in Address, else "localhost".
+	Authority string
+
+	// UserAgent, if set, goes before our own in what calls say as "user-agent".
+	UserAgent string
 
 	// Limits bound what the server may cost us. Default: see Limits.
 	Limits Limits
@@ -112,37 +121,22 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Connect()
-	for {
-		c.mu.Lock()
-		state, err, changed := c.state, c.err, c.changed
-		c.mu.Unlock()
-		switch state {
-		case connectivity.Ready:
-			return c, nil
-		case connectivity.TransientFailure:
-			return nil, errors.Join(err, c.Close())
-		case connectivity.Idle, connectivity.Connecting, connectivity.Shutdown: // not yet, or ctx says so
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, errors.Join(fault.Wrap("dial", address, context.Cause(ctx)), c.Close())
-		}
+	if err := c.WaitReady(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
+	return c, nil
 }
 
 // NewClient returns a Client that connects when it is first called, or by
 // Connect. A bad address is fault.Invalid.
 func NewClient(cfg ClientConfig) (*Client, error) {
 	c := &Client{cfg: cfg, changed: make(chan struct{}), old: map[*conn]struct{}{}}
-	if cfg.DialConn == nil {
-		addr, err := endpoint.Parse(cfg.Address)
-		if err != nil {
-			return nil, err
-		}
-		c.addr = addr
+	addr, err := endpoint.Parse(cfg.Address)
+	if err != nil && cfg.DialConn == nil {
+		return nil, err
 	}
+	c.addr = addr
+	c.cfg.Authority = cmp.Or(cfg.Authority, addr.Host, "localhost")
 	if c.cfg.Logger == nil {
 		c.cfg.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -307,7 +307,7 @@ func (s *clientStream) SendMsg(v any) error {
 			}
 			if sent {
 				s.sentEnd = end
-				s.stats.sent(v, n)
+				s.stats.sent(v, n, n)
 				return nil
 			}
 		}
@@ -321,7 +321,7 @@ func (s *clientStream) SendMsg(v any) error {
 		return err
 	}
 	s.sentEnd = end
-	n := len(m.b)
+	n, packed := m.sizes()
 	err = s.c.sendMessage(s.ctx, &s.out, m, end)
 	if err != nil {
 		if !s.desc.ClientStreams {
@@ -329,7 +329,7 @@ func (s *clientStream) SendMsg(v any) error {
 		}
 		return io.EOF
 	}
-	s.stats.sent(v, n)
+	s.stats.sent(v, n, packed)
 	return nil
 }
 
@@ -406,7 +406,9 @@ func (s *clientStream) recv(v any) error {
 	}
 	if v != nil {
 		err = decode(s.opts.codec, s.opts.encoding, s.in.max, &m, v, "failed to unmarshal the received message")
-		s.stats.got(v, len(m.b))
+		if err == nil {
+			s.stats.got(v, &m)
+		}
 	}
 	m.free()
 	if holds {

@@ -150,7 +150,7 @@ func encode(codec encoding.CodecV2, comp encoding.Compressor, v any) (message, e
 		return message{b: data.Materialize()}, nil
 	}
 	b, err := compress(comp, data)
-	return message{b: b, compressed: true}, err
+	return message{b: b, compressed: true, plain: data.Len()}, err
 }
 
 func compress(comp encoding.Compressor, data mem.BufferSlice) ([]byte, error) {
@@ -181,6 +181,7 @@ func decode(codec encoding.CodecV2, encodingName string, most int, m *message, v
 		if b, err = decompress(encodingName, b, most); err != nil {
 			return err
 		}
+		m.plain = len(b)
 	}
 	var err error
 	if p, ok := plainProto(codec, v); ok {

@@ -66,9 +66,9 @@ type conn struct {
 	suspect   atomic.Pointer[serverStream]
 	guarding  atomic.Bool
 	guard     *time.Timer
-	pulse     *time.Timer // keepalive.go
-	lastHeard uint64      // of the pulse
-	asked     bool        // likewise
+	pulse     *time.Timer   // keepalive.go
+	lastHeard atomic.Uint64 // what heard was at the last beat, or answer
+	asked     atomic.Bool   // a question of ours is open
 
 	mu       sync.Mutex
 	ours     []*clientStream // guarded by mu

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/rpcwire"
 	"github.com/parley-ipc/parley/transport"
 )
 
@@ -68,6 +69,32 @@ func (c *Client) Connect() {
 	defer c.mu.Unlock()
 	if !c.closed && c.current.Load() == nil {
 		c.try()
+	}
+}
+
+// WaitReady connects, if need be, and waits for the connection. It returns why
+// an attempt has failed, which has a fault.Kind: Denied where policy says no;
+// the Client goes on trying.
+func (c *Client) WaitReady(ctx context.Context) error {
+	for {
+		c.Connect()
+		c.mu.Lock()
+		state, err, changed := c.state, c.err, c.changed
+		c.mu.Unlock()
+		switch state {
+		case connectivity.Ready:
+			return nil
+		case connectivity.TransientFailure:
+			return err
+		case connectivity.Shutdown:
+			return errClosing
+		case connectivity.Idle, connectivity.Connecting: // not yet
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fault.Wrap("dial", c.cfg.Address, context.Cause(ctx))
+		}
 	}
 }
 
@@ -188,21 +215,22 @@ func (c *Client) dial() (*conn, error) {
 	if c.serves == nil {
 		l.MaxStreams = 0 // they may not call us
 	}
-	authority := "localhost"
-	if c.addr.Host != "" {
-		authority = c.addr.Host
+	greeting := l.hello(rpcwire.StatusOK)
+	greeting.Authority = c.cfg.Authority
+	if c.cfg.UserAgent != "" {
+		greeting.Agent = c.cfg.UserAgent + " " + agent
 	}
-	hello, err := hail(ctx, t, l, authority)
+	hello, err := hail(ctx, t, l, greeting)
 	if err != nil {
 		_ = t.Close()
 		return nil, err
 	}
 	l = c.cfg.Limits
-	if l.KeepaliveTime == 0 && (c.addr.Scheme == endpoint.TCP || c.addr.Scheme == endpoint.TLS) {
+	if l.KeepaliveTime == 0 && remote(t) {
 		l.KeepaliveTime = 20 * time.Second
 	}
 	conn := newConn(t, true, hello, connConfig{limits: l, serves: c.serves, logger: c.cfg.Logger, spin: c.cfg.Spin})
-	conn.authority = authority
+	conn.authority = c.cfg.Authority
 	var ended func()
 	conn.tagged, ended = tagConn(context.Background(), c.cfg.StatsHandlers, true, conn.peer)
 	conn.onEnd = func() {

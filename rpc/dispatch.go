@@ -66,7 +66,9 @@ func (c *conn) onConn(h rpcwire.Head, p []byte) error {
 		if len(p) != 8 {
 			return rpcwire.ErrFrame
 		}
-		if h.Flags&rpcwire.FlagAck == 0 {
+		if h.Flags&rpcwire.FlagAck != 0 {
+			c.answered()
+		} else {
 			c.w.control(rpcwire.Ping, rpcwire.FlagAck, 0, p)
 		}
 		return nil

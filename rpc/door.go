@@ -52,11 +52,6 @@ func (s *Server) Listen(ctx context.Context, address string) (transport.Listener
 	return (&parley.ListenConfig{ListenConfig: cfg.ListenConfig, TLS: cfg.TLS, SHM: s.cfg.SHM}).ListenAddress(ctx, addr)
 }
 
-// refuse tells a peer that the listener has denied that it was denied.
-func refuse(t transport.Conn) {
-	_, _ = t.Write(rpcwire.Hello{Status: rpcwire.StatusDenied, Window: minWindow, Total: minWindow}.Append(nil))
-}
-
 // take shakes hands with a new connection in a goroutine of its own, unless
 // too many do.
 func (s *Server) take(ln net.Listener, raw net.Conn) {

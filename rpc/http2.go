@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -68,8 +69,14 @@ func (d *http2Door) build() {
 		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{d.unary}, cfg.UnaryInterceptors...)...),
 		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{d.stream}, cfg.StreamInterceptors...)...),
 	}
+	if cfg.Limits.KeepaliveTime > 0 {
+		opts = append(opts, grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.Limits.KeepaliveTime, Timeout: cfg.Limits.KeepaliveTimeout}))
+	}
 	for _, h := range cfg.StatsHandlers {
 		opts = append(opts, grpc.StatsHandler(h))
+	}
+	if cfg.UnknownServiceHandler != nil {
+		opts = append(opts, grpc.UnknownServiceHandler(cfg.UnknownServiceHandler))
 	}
 	d.grpc = grpc.NewServer(opts...)
 	d.s.registry.each(d.grpc.RegisterService)

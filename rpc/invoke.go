@@ -72,7 +72,7 @@ func (c *conn) invoke(ctx context.Context, method string, req, reply any, opts *
 		return errServesNothing
 	}
 	handOnFor(ctx)
-	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{}) // first: it may add metadata
+	ctx, st := beginStats(ctx, x.stats, method, opts.wait, stats.Begin{}) // first: it may add metadata
 	s := newClientStream(ctx, c, opts, true)
 	s.stats = st
 	o := &s.opening
@@ -107,7 +107,8 @@ func (s *clientStream) unary(o *opening, req, reply any) error {
 		}
 		o.m = m
 	}
-	size := len(o.m.b) + o.size
+	plain, size := o.m.sizes()
+	plain, size = plain+o.size, size+o.size // one of the two is nothing
 	if err := checkSend(size, s.maxSend); err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (s *clientStream) unary(o *opening, req, reply any) error {
 			return status.FromContextError(s.ctx.Err()).Err()
 		}
 	}
-	s.stats.sent(req, size)
+	s.stats.sent(req, plain, size)
 	return s.answer(reply)
 }
 
@@ -170,7 +171,9 @@ func (s *clientStream) answer(reply any) error {
 		err = status.Error(codes.Internal, "cardinality violation: received no response message from non-server-streaming RPC")
 	default:
 		err = decode(s.opts.codec, s.opts.encoding, s.in.max, &m, reply, "failed to unmarshal the received message")
-		s.stats.got(reply, len(m.b))
+		if err == nil {
+			s.stats.got(reply, &m)
+		}
 	}
 	m.free()
 	if holds {
@@ -204,7 +207,7 @@ func (c *conn) newStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 		return nil, errServesNothing
 	}
 	handOnFor(ctx)
-	ctx, st := beginStats(ctx, x.stats, true, method, opts.wait, stats.Begin{IsClientStream: desc.ClientStreams, IsServerStream: desc.ServerStreams})
+	ctx, st := beginStats(ctx, x.stats, method, opts.wait, stats.Begin{IsClientStream: desc.ClientStreams, IsServerStream: desc.ServerStreams})
 	o := new(opening)
 	if err := c.prepare(ctx, o, method, opts, x.creds); err != nil {
 		st.end(err)

@@ -18,26 +18,35 @@ func (c *conn) keepAlive() {
 	}
 }
 
+// answered is told of an answer to a question of ours: the next one comes after
+// KeepaliveTime of silence, not after what is left of the time for this one.
+func (c *conn) answered() {
+	if c.asked.CompareAndSwap(true, false) {
+		c.lastHeard.Store(c.heard.Load())
+		c.pulse.Reset(c.limits.KeepaliveTime)
+	}
+}
+
 // beat is the keep-alive's timer; it sets itself again when it has run.
 func (c *conn) beat() {
-	now := c.heard.Load()
 	c.mu.Lock()
 	busy := c.busy > 0
 	c.mu.Unlock()
-	next := c.limits.KeepaliveTime
+	now := c.heard.Load()
+	silent := c.lastHeard.Swap(now) == now
 	switch {
 	case c.ended.Load():
 		return
-	case now != c.lastHeard:
-		c.asked = false
-	case c.asked:
+	case silent && c.asked.Load():
 		c.fail(errSilent)
 		return
-	case busy:
-		c.asked, next = true, c.limits.KeepaliveTimeout
+	case silent && busy:
+		c.asked.Store(true)
+		c.pulse.Reset(c.limits.KeepaliveTimeout) // before the answer can come
 		c.w.control(rpcwire.Ping, 0, 0, make([]byte, 8))
 		c.someoneReads()
+		return
 	}
-	c.lastHeard = now
-	c.pulse.Reset(next)
+	c.asked.Store(false)
+	c.pulse.Reset(c.limits.KeepaliveTime)
 }

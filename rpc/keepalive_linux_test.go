@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/connectivity"
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
 
@@ -33,11 +32,8 @@ func connected(t *testing.T, address string, l rpc.Limits) *rpc.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	c.Connect()
-	for s := c.GetState(); s != connectivity.Ready; s = c.GetState() {
-		if !c.WaitForStateChange(t.Context(), s) {
-			t.Fatal(s)
-		}
+	if err := c.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	return c
 }
@@ -60,8 +56,8 @@ func TestKeepaliveStoppedServer(t *testing.T) {
 	wg.Wait()
 }
 
-// TestKeepaliveAsksAgain: a peer that answers is asked again, one that does not
-// has lost us.
+// TestKeepaliveAsksAgain: a peer that answers is asked again after the
+// keep-alive time, however long its answer might have taken.
 func TestKeepaliveAsksAgain(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -71,22 +67,23 @@ func TestKeepaliveAsksAgain(t *testing.T) {
 	pings, played := 0, make(chan error, 1)
 	go func() {
 		played <- play(ln, func(peer net.Conn) error {
-			pings++
-			if pings > 1 {
-				return nil
+			if pings++; pings > 3 {
+				return errHungUp
 			}
 			_, err := peer.Write(rawFrame(rpcwire.Ping, rpcwire.FlagAck, 0, make([]byte, 8)))
 			return err
 		})
 	}()
-	c := connected(t, "tcp://"+ln.Addr().String(), rpc.Limits{KeepaliveTime: 10 * time.Millisecond, KeepaliveTimeout: 2 * time.Second})
+	c := connected(t, "tcp://"+ln.Addr().String(), rpc.Limits{KeepaliveTime: 10 * time.Millisecond, KeepaliveTimeout: time.Hour})
 	if _, err := pb.NewTestServiceClient(c).EmptyCall(context.Background(), &pb.Empty{}); status.Code(err) != codes.Unavailable {
 		t.Error(err)
 	}
-	if err := <-played; err != nil || pings != 2 {
+	if err := <-played; !errors.Is(err, errHungUp) || pings != 4 {
 		t.Errorf("%d pings, %v", pings, err)
 	}
 }
+
+var errHungUp = errors.New("the peer has heard enough")
 
 // play is a peer that says hello, takes calls and answers nothing but pings,
 // by onPing. It ends with the connection.

@@ -8,6 +8,15 @@ type message struct {
 	pooled     *[]byte // nil: b is nobody's, or a loan of the reader's buffer
 	owed       int     // what it has cost of the window and not given back
 	compressed bool
+	plain      int // of a compressed one whose length without that is known: so many bytes
+}
+
+// sizes are its length without compression, and as it travels.
+func (m *message) sizes() (plain, packed int) {
+	if m.compressed {
+		return m.plain, len(m.b)
+	}
+	return len(m.b), len(m.b)
 }
 
 // copyMessage takes a copy of b, which is about to be overwritten.

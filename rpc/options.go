@@ -17,20 +17,19 @@ import (
 // callOptions is what a call's grpc.CallOptions mean to us. The zero value is
 // a call without any.
 type callOptions struct {
-	wait      bool
-	maxRecv   int // 0: the client's
-	maxSend   int
-	hasSend   bool
-	subtype   string
-	codec     encoding.CodecV2 // nil: proto
-	encoding  string
-	comp      encoding.Compressor
-	header    []*metadata.MD
-	trailer   []*metadata.MD
-	peer      []*peer.Peer
-	creds     []credentials.PerRPCCredentials
-	finish    []func(error)
-	authority string
+	wait     bool
+	maxRecv  int // 0: the client's
+	maxSend  int
+	hasSend  bool
+	subtype  string
+	codec    encoding.CodecV2 // nil: proto
+	encoding string
+	comp     encoding.Compressor
+	header   []*metadata.MD
+	trailer  []*metadata.MD
+	peer     []*peer.Peer
+	creds    []credentials.PerRPCCredentials
+	finish   []func(error)
 }
 
 func (o *callOptions) apply(opts []grpc.CallOption) error {
@@ -63,8 +62,6 @@ func (o *callOptions) apply(opts []grpc.CallOption) error {
 			o.codec = v.CodecV2
 		case grpc.ForceCodecCallOption:
 			o.codec = oldCodec{v.Codec}
-		case grpc.AuthorityOverrideCallOption:
-			o.authority = v.Authority
 		}
 	}
 	return o.settle()

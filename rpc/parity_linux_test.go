@@ -106,18 +106,33 @@ var issued = sync.OnceValues(func() (string, error) {
 // everyone may do everything: who may what is another test's.
 var everyone = auth.AuthorizerFunc(func(context.Context, auth.Identity, auth.Action, string) error { return nil })
 
+// listen and dialer are how the two sides begin that way.
+func (w way) listen(t testing.TB) parley.ListenConfig {
+	t.Helper()
+	if w.certs == nil {
+		return parley.ListenConfig{}
+	}
+	server, _ := w.certs(t)
+	return parley.ListenConfig{TLS: server}
+}
+
+func (w way) dialer(t testing.TB) parley.Dialer {
+	t.Helper()
+	d := parley.Dialer{SHM: shm.Options{Budget: w.budget}}
+	if w.certs != nil {
+		_, d.TLS = w.certs(t)
+	}
+	return d
+}
+
 // backend is our server reached that way.
 func (w way) backend() rpctest.Backend {
 	return rpctest.Backend{Name: "parley, " + w.name, Serve: func(t testing.TB, o rpctest.ServerOptions, register func(grpc.ServiceRegistrar)) rpctest.Server {
 		t.Helper()
-		var server, client tls.Config
-		if w.certs != nil {
-			server, client = w.certs(t)
-		}
 		s := rpc.NewServer(rpc.ServerConfig{
 			Authorizer:        everyone,
 			Logger:            slog.New(slog.NewTextHandler(t.Output(), nil)),
-			Listen:            parley.ListenConfig{TLS: server},
+			Listen:            w.listen(t),
 			UnaryInterceptors: o.Unary, StreamInterceptors: o.Stream,
 			Limits: rpc.Limits{MaxMessage: o.MaxRecv, MaxSendMessage: o.MaxSend},
 		})
@@ -128,7 +143,7 @@ func (w way) backend() rpctest.Backend {
 		}
 		served := make(chan struct{})
 		go func() { defer close(served); _ = s.Serve(ln) }()
-		return &ourServer{s, served, ln.Address().String(), w, parley.Dialer{TLS: client, SHM: shm.Options{Budget: w.budget}}}
+		return &ourServer{s, served, ln.Address().String(), w, w.dialer(t)}
 	}}
 }
 

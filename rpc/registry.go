@@ -31,8 +31,9 @@ type registry struct {
 	tokens *token.Store
 	logger *slog.Logger
 	limits Limits
-	owner  bool // auth is auth.OwnerOnly, whose answer holds for a connection
-	frozen bool // guarded by mu: calls may come
+	other  *grpc.StreamDesc // takes what has no service or method, or nil
+	owner  bool             // auth is auth.OwnerOnly, whose answer holds for a connection
+	frozen bool             // guarded by mu: calls may come
 }
 
 func newRegistry(logger *slog.Logger, limits Limits, a auth.Authorizer) *registry {
@@ -97,12 +98,23 @@ func (r *registry) register(desc *grpc.ServiceDesc, impl any) error {
 	return nil
 }
 
-// find returns the method of that name; one that is not there answers so.
+// find returns the method of that name; one that is not there answers so, or
+// is left to the handler of unknown ones.
 func (r *registry) find(full string) *method {
+	m := r.lookUp(full)
+	if m.missing != nil && r.other != nil && m.service != malformed {
+		return &method{full: full, service: &service{}, stream: r.other}
+	}
+	return m
+}
+
+var malformed = new(service) // of a name that is none
+
+func (r *registry) lookUp(full string) *method {
 	name := strings.TrimPrefix(full, "/")
 	slash := strings.LastIndexByte(name, '/')
 	if slash < 0 {
-		return &method{full: full, missing: status.Newf(codes.Unimplemented, "malformed method name: %q", full)}
+		return &method{full: full, service: malformed, missing: status.Newf(codes.Unimplemented, "malformed method name: %q", full)}
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()

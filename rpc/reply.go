@@ -105,7 +105,7 @@ func (s *serverStream) reply(v any) *status.Status {
 	if err != nil {
 		return status.Convert(err)
 	}
-	n := len(m.b)
+	plain, n := m.sizes()
 	r := rpcwire.Closing{}
 	s.fillClosing(&r, nil)
 	w := &s.c.w
@@ -115,12 +115,12 @@ func (s *serverStream) reply(v any) *status.Status {
 		w.put(rpcwire.Close, r.Flags|rpcwire.FlagMessage|packed(&m), s.id, r.Append(nil), m.b, m.pooled)
 		s.retire()
 		s.settle()
-		s.stats.sent(v, n)
+		s.stats.sent(v, plain, n)
 		return nil
 	}
 	w.mu.Unlock()
 	s.replyLong(&r, m)
-	s.stats.sent(v, n)
+	s.stats.sent(v, plain, n)
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (s *serverStream) replyDirect(v proto.Message, n int) (st *status.Status) {
 			return status.Convert(err)
 		}
 		s.replyLong(&r, m)
-		s.stats.sent(v, n)
+		s.stats.sent(v, n, n)
 		return nil
 	}
 	at, sent := len(w.tail), false
@@ -187,7 +187,7 @@ func (s *serverStream) replyDirect(v proto.Message, n int) (st *status.Status) {
 	sent = true
 	s.retire()
 	s.settle()
-	s.stats.sent(v, n)
+	s.stats.sent(v, n, n)
 	return nil
 }
 

@@ -49,8 +49,13 @@ type ServerConfig struct {
 	UnaryInterceptors  []grpc.UnaryServerInterceptor
 	StreamInterceptors []grpc.StreamServerInterceptor
 
-	// StatsHandlers are told of calls and connections.
+	// StatsHandlers are told of calls and connections, of denied calls too.
 	StatsHandlers []stats.Handler
+
+	// UnknownServiceHandler, if set, gets calls of services and methods that
+	// are not registered, as streams both ways; grpc.Method tells which. They
+	// are checked like any other.
+	UnknownServiceHandler grpc.StreamHandler
 
 	// Limits bound what a client may cost us. Default: see Limits.
 	Limits Limits
@@ -119,6 +124,9 @@ func NewServer(cfg ServerConfig) *Server {
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, pending: map[string]int{},
 	}
 	s.registry.tokens, s.registry.stats = cfg.Tokens, cfg.StatsHandlers
+	if cfg.UnknownServiceHandler != nil {
+		s.registry.other = &grpc.StreamDesc{Handler: cfg.UnknownServiceHandler, ServerStreams: true, ClientStreams: true}
+	}
 	s.registry.unary, s.registry.stream = chainUnaryServer(cfg.UnaryInterceptors), chainStreamServer(cfg.StreamInterceptors)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.h2 = newHTTP2Door(s)

@@ -4,9 +4,7 @@ package rpc
 
 import (
 	"context"
-
 	"fmt"
-
 	"os"
 	"runtime/debug"
 	"sync"
@@ -273,15 +271,11 @@ func (s *serverStream) handle(start time.Time, m *message) (reply any, st *statu
 			reply, st = nil, s.panicked(p)
 		}
 	}()
+	ctx := s.serveStats(stats.Begin{})
 	if st := s.authorize(); st != nil {
 		return nil, st
 	}
 	r := s.c.serves
-	var ctx context.Context = s
-	if len(r.stats) > 0 {
-		ctx, s.stats = beginStats(ctx, r.stats, false, s.m.full, false, stats.Begin{})
-		s.tellOpening()
-	}
 	reply, err := s.m.unary.Handler(s.m.service.impl, ctx, func(v any) error {
 		if len(m.b) >= small {
 			from := time.Now()
@@ -289,7 +283,7 @@ func (s *serverStream) handle(start time.Time, m *message) (reply any, st *statu
 		}
 		err := decode(s.codec, s.encoding, s.in.max, m, v, "error unmarshalling request")
 		if err == nil {
-			s.stats.got(v, len(m.b))
+			s.stats.got(v, m)
 		}
 		return err
 	}, r.unary)
@@ -315,14 +309,10 @@ func (s *serverStream) handleStream() (st *status.Status) {
 			st = s.panicked(p)
 		}
 	}()
+	r, d := s.c.serves, s.m.stream
+	v := &streamView{serverStream: s, ctx: s.serveStats(stats.Begin{IsClientStream: d.ClientStreams, IsServerStream: d.ServerStreams})}
 	if st := s.authorize(); st != nil {
 		return st
-	}
-	r, d := s.c.serves, s.m.stream
-	v := &streamView{serverStream: s, ctx: s}
-	if len(r.stats) > 0 {
-		v.ctx, s.stats = beginStats(v.ctx, r.stats, false, s.m.full, false, stats.Begin{IsClientStream: d.ClientStreams, IsServerStream: d.ServerStreams})
-		s.tellOpening()
 	}
 	if r.stream == nil {
 		return toStatus(d.Handler(s.m.service.impl, v))

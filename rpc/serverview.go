@@ -47,7 +47,7 @@ func (v *streamView) SendMsg(msg any) error {
 		if n := proto.Size(direct); n < small && n <= s.c.limits.MaxSendMessage {
 			sent, err := s.c.w.sendDirect(&s.out, direct, n, 0)
 			if sent {
-				s.stats.sent(msg, n)
+				s.stats.sent(msg, n, n)
 			}
 			if sent || err != nil {
 				return err
@@ -61,14 +61,14 @@ func (v *streamView) SendMsg(msg any) error {
 	if err != nil {
 		return err
 	}
-	n := len(m.b)
+	n, packed := m.sizes()
 	if err := s.c.sendMessage(s, &s.out, m, false); err != nil {
 		if s.Err() != nil {
 			return toStatus(s.Err()).Err()
 		}
 		return status.Convert(err).Err()
 	}
-	s.stats.sent(msg, n)
+	s.stats.sent(msg, n, packed)
 	return nil
 }
 
@@ -95,7 +95,9 @@ func (v *streamView) RecvMsg(msg any) error {
 		switch {
 		case ok:
 			err := decode(s.codec, s.encoding, s.in.max, &m, msg, "failed to unmarshal the received message")
-			s.stats.got(msg, len(m.b))
+			if err == nil {
+				s.stats.got(msg, &m)
+			}
 			m.free()
 			return err
 		case fail != nil:

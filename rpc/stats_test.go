@@ -18,10 +18,13 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
 
 	"github.com/parley-ipc/parley/rpc"
 )
@@ -61,8 +64,11 @@ func (w *watcher) HandleRPC(ctx context.Context, s stats.RPCStats) {
 	case "PickerUpdated", "DelayedPickComplete": // balancers', of which we have none
 		return
 	}
+	if end, ok := s.(*stats.End); ok && end.Error != nil {
+		event += "(" + status.Code(end.Error).String() + ")"
+	}
 	t.events = append(t.events, event)
-	if event == "End" {
+	if strings.HasPrefix(event, "End") {
 		slices.Sort(t.events) // the order differs in what nobody relies on
 		w.calls <- t.name[strings.LastIndex(t.name, "/")+1:] + fmt.Sprint(t.events)
 	}
@@ -141,6 +147,90 @@ func TestStatsHandlers(t *testing.T) {
 	}
 	if want := "[ConnBegin ConnEnd]"; !slices.Equal(all["ours"][6:], []string{want, want}) {
 		t.Error(all["ours"][6:])
+	}
+}
+
+// TestStatsOfDeniedCalls: they are told of as those that an interceptor of
+// grpc-go's refuses.
+func TestStatsOfDeniedCalls(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	server := newWatcher()
+	serve(t, "shm://"+path, rpc.ServerConfig{StatsHandlers: []stats.Handler{server}, Authorizer: onlyUnary})
+	all := map[string]string{}
+	for name, cc := range bothDoors(t, path, newWatcher()) {
+		c := pb.NewTestServiceClient(cc)
+		if _, err := c.EmptyCall(t.Context(), &pb.Empty{}); status.Code(err) != codes.PermissionDenied {
+			t.Fatal(name, err)
+		}
+		all[name] = strings.ReplaceAll(<-server.calls, " InPayload", "") // the HTTP/2 door has parsed it before it asks
+		out, err := c.StreamingOutputCall(t.Context(), &pb.StreamingOutputCallRequest{})
+		if err == nil {
+			_, err = out.Recv()
+		}
+		if status.Code(err) != codes.PermissionDenied {
+			t.Fatal(name, err)
+		}
+		all[name] += <-server.calls
+	}
+	if all["ours"] != all["grpc-go"] || !strings.Contains(all["ours"], "End(PermissionDenied)") {
+		t.Errorf("on our framing:\n%s\non HTTP/2:\n%s", all["ours"], all["grpc-go"])
+	}
+}
+
+// weigher is a stats handler that notes the sizes of messages.
+type weigher struct{ *watcher }
+
+func (w *weigher) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	t := ctx.Value(callTag{}).(*told)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch s := s.(type) {
+	case *stats.InPayload:
+		t.events = append(t.events, fmt.Sprint("in ", s.Length, " ", s.CompressedLength, " ", s.WireLength))
+	case *stats.OutPayload:
+		t.events = append(t.events, fmt.Sprint("out ", s.Length, " ", s.CompressedLength, " ", s.WireLength))
+	case *stats.End:
+		slices.Sort(t.events)
+		w.calls <- fmt.Sprint(t.events)
+	}
+}
+
+// TestStatsOfMessages: what messages weigh, with and without compression, is
+// told as grpc-go tells it.
+func TestStatsOfMessages(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	both := &weigher{newWatcher()}
+	serve(t, "shm://"+path, rpc.ServerConfig{StatsHandlers: []stats.Handler{both}})
+	all := map[string][]string{}
+	for name, cc := range bothDoors(t, path, both) {
+		c := pb.NewTestServiceClient(cc)
+		for _, opts := range [][]grpc.CallOption{nil, {grpc.UseCompressor(gzip.Name)}} {
+			for _, n := range []int{0, 100, 100_000} {
+				if _, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{Payload: payload(n)}, opts...); err != nil {
+					t.Fatal(name, err)
+				}
+				two := []string{<-both.calls, <-both.calls}
+				slices.Sort(two)
+				all[name] = append(all[name], two...)
+			}
+			s, err := c.FullDuplexCall(t.Context(), opts...)
+			if err == nil {
+				err = s.Send(&pb.StreamingOutputCallRequest{Payload: payload(5000), ResponseParameters: sizes(2, 5000)})
+			}
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			_ = s.CloseSend()
+			for err == nil {
+				_, err = s.Recv()
+			}
+			two := []string{<-both.calls, <-both.calls}
+			slices.Sort(two)
+			all[name] = append(all[name], two...)
+		}
+	}
+	if ours, theirs := strings.Join(all["ours"], "\n"), strings.Join(all["grpc-go"], "\n"); ours != theirs {
+		t.Errorf("on our framing:\n%s\non HTTP/2:\n%s", ours, theirs)
 	}
 }
 

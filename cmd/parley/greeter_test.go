@@ -29,15 +29,16 @@ import (
 
 	"github.com/parley-ipc/parley"
 	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/policy"
 	greeter "github.com/parley-ipc/parley/proto/greeter/v1"
 	"github.com/parley-ipc/parley/rpc"
 )
 
-// greet is the command "greeter [-stock | -mute] ADDR…" of the scripts: a
-// greeter on the addresses, and on net:HOST:PORT or net:PATH, where there is no
-// transport of Parley's at all. With -stock grpc-go serves it; -mute is -stock
-// without reflection.
+// greet is the command "greeter [-stock | -mute | -closed] ADDR…" of the
+// scripts: a greeter on the addresses, and on net:HOST:PORT or net:PATH, where
+// there is no transport of Parley's at all. With -stock grpc-go serves it;
+// -mute is -stock without reflection; -closed is ours, and lets nobody in.
 func greet() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -78,10 +79,8 @@ type greeting interface {
 type listenFunc func(context.Context, string) (net.Listener, error)
 
 func greeterServer(how string) (greeting, listenFunc, error) {
-	if how == "" {
-		rules, err := policy.New([]policy.Rule{{
-			Who: []string{"spiffe://test/client"}, May: []auth.Action{auth.Connect, auth.Call}, On: []string{"*"},
-		}}, policy.Options{})
+	if how == "" || how == "-closed" {
+		rules, err := greeterRules(how)
 		server := rpc.NewServer(rpc.ServerConfig{Authorizer: rules, Listen: parley.ListenConfig{TLS: greeterFlags().tls()}})
 		greeter.RegisterGreeterServer(server, particular{})
 		server.Health().SetServingStatus("asleep", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
@@ -94,6 +93,18 @@ func greeterServer(how string) (greeting, listenFunc, error) {
 		reflection.Register(server)
 	}
 	return server, listenAnyhow, nil
+}
+
+// greeterRules let in the client of the scripts beside the owner, or nobody.
+func greeterRules(how string) (auth.Authorizer, error) {
+	if how == "-closed" {
+		return auth.AuthorizerFunc(func(context.Context, auth.Identity, auth.Action, string) error {
+			return fault.New(fault.Denied, "authorize", "", nil)
+		}), nil
+	}
+	return policy.New([]policy.Rule{{
+		Who: []string{"spiffe://test/client"}, May: []auth.Action{auth.Connect, auth.Call}, On: []string{"*"},
+	}}, policy.Options{})
 }
 
 func greeterFlags() *connectFlags {
@@ -116,12 +127,13 @@ func listenAnyhow(ctx context.Context, address string) (net.Listener, error) {
 }
 
 // particular greets as Polite does, but answers a name such as "code:7" with
-// that code and "wait" never, and sends the metadata "echo" back.
+// that code and "wait" never, sends the metadata "echo" back, and says by what
+// agent and authority it was called.
 type particular struct{ greeter.Polite }
 
 func (p particular) Greet(ctx context.Context, r *greeter.GreetRequest) (*greeter.GreetResponse, error) {
 	md, _ := metadata.FromIncomingContext(ctx)
-	_ = grpc.SetHeader(ctx, metadata.MD{"echo": md.Get("echo"), "echo-bin": md.Get("echo-bin")})
+	_ = grpc.SetHeader(ctx, metadata.MD{"echo": md.Get("echo"), "echo-bin": md.Get("echo-bin"), "agent": md.Get("user-agent"), "host": md.Get(":authority")})
 	_ = grpc.SetTrailer(ctx, metadata.Pairs("done", "yes"))
 	if number, ok := strings.CutPrefix(r.GetName(), "code:"); ok {
 		code, err := strconv.Atoi(number)

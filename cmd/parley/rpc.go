@@ -23,6 +23,9 @@ func rpcVerb(a *app) *cobra.Command {
 server, over any transport. What it serves is asked of the server itself
 (reflection), or read with --proto or --protoset.
 
+Calls go by Parley's own framing; who does not speak it is dialled once more, by
+HTTP/2. --http2 begins with that.
+
 Exit codes: 3 for PermissionDenied and Unauthenticated, 4 for DeadlineExceeded
 and Unavailable, 1 for any other status.`,
 		Example: `  parley rpc list unix://greeter
@@ -38,11 +41,16 @@ type rpcFlags struct {
 	connectFlags
 	protos, importPaths, sets []string
 	headers                   []string
+	authority                 string
+	http2                     bool
 }
 
 func (r *rpcFlags) add(cmd *cobra.Command) {
 	r.addDial(cmd)
-	cmd.Flags().StringArrayVarP(&r.headers, "header", "H", nil, "send this metadata, key:value; base64 where the key ends in -bin (repeatable)")
+	f := cmd.Flags()
+	f.BoolVar(&r.http2, "http2", false, "speak HTTP/2, as any gRPC client does, and not Parley's framing")
+	f.StringVar(&r.authority, "authority", "", "what to call the server in :authority (default: its host and port, or localhost)")
+	f.StringArrayVarP(&r.headers, "header", "H", nil, "send this metadata, key:value; base64 where the key ends in -bin (repeatable)")
 }
 
 func (r *rpcFlags) addSchema(cmd *cobra.Command) {
@@ -77,7 +85,7 @@ func (a *app) withChannel(ctx context.Context, r *rpcFlags, address string, work
 	if err != nil {
 		return err
 	}
-	cc, err := a.channel(ctx, &r.connectFlags, address)
+	cc, err := a.channel(ctx, r, address)
 	if err != nil {
 		return err
 	}

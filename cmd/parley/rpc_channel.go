@@ -5,46 +5,93 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/parley-ipc/parley/endpoint"
+	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/rpc"
 	"github.com/parley-ipc/parley/transport"
+	"github.com/parley-ipc/parley/transport/tls"
 )
 
-// channel connects at once, so that what is wrong on the way there is told in
-// our own words, and makes calls by HTTP/2 on that connection.
-func (a *app) channel(ctx context.Context, c *connectFlags, address string) (channel, error) {
-	c.protocols = []string{"h2"}
-	first, err := a.dial(ctx, c, address)
-	if err != nil {
-		return nil, err
-	}
-	dialled := &handedOver{conn: first}
-	cc, err := grpc.NewClient("passthrough:///parley",
-		grpc.WithAuthority("localhost"), // as for a unix socket: an address of ours is no host
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			if conn := dialled.take(); conn != nil {
-				return conn, nil
-			}
-			return a.dial(ctx, c, address)
-		}))
-	if err != nil {
-		_ = first.Close()
-		return nil, err
-	}
-	return &oneChannel{cc, dialled}, nil
-}
+// The names that TLS has for the two ways to speak.
+const (
+	alpnParley = "parley/1"
+	alpnHTTP2  = "h2"
+)
 
 // maxAnswer bounds a message from the server, as it does everywhere in Parley.
 const maxAnswer = 64 << 20
+
+// channel connects at once, so that what is wrong on the way there is told in
+// our own words: with Parley's framing, and by HTTP/2 to who does not speak it.
+func (a *app) channel(ctx context.Context, r *rpcFlags, address string) (channel, error) {
+	if !r.http2 {
+		cc, err := a.framed(ctx, r, address)
+		if !errors.Is(err, errForeign) {
+			return cc, err
+		}
+		if addr, parseErr := endpoint.Parse(address); parseErr == nil && addr.Scheme == endpoint.Stdio {
+			return nil, fault.Wrap("call", address, fmt.Errorf("%w (use --http2: stdin cannot be dialled again)", err))
+		}
+		a.log.Debug("it does not speak Parley's framing: by HTTP/2", "address", address, "error", err)
+	}
+	r.protocols = []string{alpnHTTP2}
+	first, err := a.dial(ctx, &r.connectFlags, address)
+	if err != nil {
+		return nil, err
+	}
+	return a.http2(r, address, first)
+}
+
+// errForeign says that there is somebody, who does not speak Parley's framing.
+var errForeign = errors.New("the server does not speak Parley's framing")
+
+// framed connects with Parley's framing.
+func (a *app) framed(ctx context.Context, r *rpcFlags, address string) (channel, error) {
+	r.protocols = []string{alpnParley, alpnHTTP2}
+	first, err := a.dial(ctx, &r.connectFlags, address)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := first.(*tls.Conn); ok && t.ConnectionState().NegotiatedProtocol == alpnHTTP2 {
+		return nil, errors.Join(errForeign, first.Close())
+	}
+	dialled := &handedOver{conn: first}
+	cc, err := rpc.NewClient(rpc.ClientConfig{
+		Address:   address,
+		Authority: r.authority,
+		DialConn: func(ctx context.Context) (transport.Conn, error) {
+			if conn := dialled.take(); conn != nil {
+				return conn, nil
+			}
+			return a.dial(ctx, &r.connectFlags, address)
+		},
+		DialTimeout: 2 * a.timeout,
+		Limits:      rpc.Limits{MaxMessage: maxAnswer, HandshakeTimeout: a.timeout},
+	})
+	if err != nil {
+		return nil, errors.Join(err, first.Close())
+	}
+	if err := cc.WaitReady(ctx); err != nil {
+		return nil, errors.Join(foreign(address, err), cc.Close())
+	}
+	return cc, nil
+}
+
+// foreign is a handshake's error as channel wants it.
+func foreign(address string, err error) error {
+	switch fault.KindOf(err) {
+	case fault.Denied, fault.Timeout, fault.Canceled:
+		return fault.Wrap("call", address, err)
+	}
+	return fmt.Errorf("%w: %w", errForeign, err)
+}
 
 // handedOver is a connection that is given out once.
 type handedOver struct {
@@ -58,20 +105,6 @@ func (h *handedOver) take() transport.Conn {
 	conn := h.conn
 	h.conn = nil
 	return conn
-}
-
-// oneChannel closes the first connection if no call has used it.
-type oneChannel struct {
-	*grpc.ClientConn
-	first *handedOver
-}
-
-func (c *oneChannel) Close() error {
-	err := c.ClientConn.Close()
-	if conn := c.first.take(); conn != nil {
-		_ = conn.Close()
-	}
-	return err
 }
 
 // outgoing adds the metadata of --header to ctx.

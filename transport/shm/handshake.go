@@ -115,6 +115,12 @@ func (h *handshake) refuse(err error) {
 	_ = h.say(hello{version: Version, status: st}, nil)
 }
 
+// Refuse tells a client that has come with this handshake that policy denies
+// it, for a listener that takes several protocols on one socket.
+func Refuse(sock *net.UnixConn) {
+	(&handshake{sock: sock}).refuse(fault.New(fault.Denied, "handshake", "", nil))
+}
+
 // prepare makes our segment. Without memory for it the rings are empty, which
 // means the socket; an error is something else.
 func (h *handshake) prepare() (*rings, error) {
