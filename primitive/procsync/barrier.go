@@ -71,7 +71,7 @@ func (b *Barrier) withdrawArrival(round uint64) (passed bool) {
 	} else {
 		defer b.inside.Done()
 	}
-	for mine := &b.records[b.me]; b.value.Load() == round; {
+	for mine := b.records[b.me]; b.value.Load() == round; {
 		has, n := mine.Load(), b.arrivedOf(b.me, round)
 		if n == 0 || mine.CompareAndSwap(has, has-1) {
 			return false

@@ -19,7 +19,8 @@
 //   - Nobody who waits in the queue is passed more than MaxPassed times.
 //   - Each acquisition has a token, larger than all before it, by which a
 //     store can refuse whoever was stopped and believes that it still holds
-//     the lock.
+//     the lock. (Readers beside each other may share one.) Tokens begin anew
+//     when the object is made anew, after Remove or a restart of the machine.
 //
 // Whoever may write the memory can spoil the object, and keep everybody
 // waiting until their contexts end; it cannot make another process panic or

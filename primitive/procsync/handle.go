@@ -208,6 +208,7 @@ func (h *handle) Close() error {
 	// handle was closed.
 	h.table = newTable(make([]byte, sizeFor(h.slots)), Shape{Kind: h.kind, Participants: h.slots, Count: int64(h.limit)})
 	h.state.Store(flagBroken)
+	h.flags.Store(flagShut)
 	h.slot = h.slotAt(h.me)
 	h.lock.bell, h.obj.bell = h.slot.lock, h.slot.obj
 	if h.done != nil {

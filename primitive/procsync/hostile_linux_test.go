@@ -22,7 +22,7 @@ func FuzzHostileWords(f *testing.F) {
 	for kind := range 6 {
 		for _, value := range []uint64{0, 1, 2, 3, 64, 65, 121, 255, 1 << 8, 1 << 9, 1<<9 | 2, 1 << 10, 1<<11 | 1, 1<<11 | 2, 1 << 62, ^uint64(0)} {
 			var data []byte
-			for _, off := range []uint32{128, 256, 264, 384, 512, 520, 1024, 1032, 1536, 1544} {
+			for _, off := range []uint32{128, 256, 264, 384, 512, 520, 640, 648, 768, 776, 768 + 192, 1024 + 192} {
 				data = append(data, write(off, value)...)
 			}
 			f.Add(uint8(kind), data)

@@ -10,7 +10,7 @@ import (
 	"github.com/parley-ipc/parley/fault"
 )
 
-// The layout, version 1; docs/formats/procsync.md is normative. Numbers are in
+// The layout, version 2; docs/formats/procsync.md is normative. Numbers are in
 // the machine's byte order: the memory means nothing elsewhere.
 //
 //	  0  magic u64 │ version u32 │ kind u32 │ slots u32 │ zero u32 │ limit u64
@@ -18,12 +18,11 @@ import (
 //	256  value u64 │ flags u32
 //	384  members u32 │ top u32
 //	512  queue   slots × u64: who waits for state, by the token it began at
-//	     records slots × u64: what each handle holds
 //	     wants   slots × u64: who waits for anything else
 //	     slots × 256 bytes
 const (
 	magic   = 0x535079656c726170 // "parleyPS" where the low byte comes first
-	version = 1
+	version = 2
 
 	atMagic   = 0
 	atVersion = 8
@@ -55,6 +54,7 @@ const (
 	inWantRest = 76
 	inLabel    = 128
 	labelSize  = 64
+	inRecord   = 192 // on a line that only its handle writes often
 )
 
 const (
@@ -125,9 +125,8 @@ func (s Shape) checked() (Shape, error) {
 
 func sizeFor(slots int) int { return slotsAt(slots) + slots*slotSize }
 
-// slotsAt is where the slots begin: behind three arrays, each on lines of its
-// own.
-func slotsAt(slots int) int { return atArrays + 3*arraySize(slots) }
+// slotsAt is where the slots begin: behind two arrays, each on lines of its own.
+func slotsAt(slots int) int { return atArrays + 2*arraySize(slots) }
 
 func arraySize(slots int) int { return (slots*8 + 127) &^ 127 }
 
@@ -171,7 +170,8 @@ type table struct {
 	members *atomic.Uint32 // a futex: changes when a handle comes or goes
 	top     *atomic.Uint32 // no slot from here on was ever used
 
-	queue, records, wants []atomic.Uint64
+	queue, wants []atomic.Uint64
+	records      []*atomic.Uint64 // what each slot holds
 }
 
 func tableOver(mem []byte, kind Kind, name string) (*table, error) {
@@ -183,7 +183,7 @@ func tableOver(mem []byte, kind Kind, name string) (*table, error) {
 		return nil, fault.New(fault.Protocol, op, name, errors.New("this memory holds no object")).WithHint("Format it")
 	}
 	if v := word32(mem, atVersion).Load(); v != version {
-		return nil, fault.New(fault.Protocol, op, name, fmt.Errorf("version %d, we speak %d", v, version))
+		return nil, fault.New(fault.Protocol, op, name, fmt.Errorf("version %d, we speak %d", v, version)).WithHint("an older or newer Parley has made it: once nobody uses it, remove it (parley locks rm)")
 	}
 	s, err := Shape{
 		Kind:         Kind(word32(mem, atKind).Load()),
@@ -204,12 +204,16 @@ func tableOver(mem []byte, kind Kind, name string) (*table, error) {
 func newTable(mem []byte, s Shape) *table {
 	n := s.Participants
 	array := func(i int) []atomic.Uint64 { return words(mem[atArrays+i*arraySize(n):], n) }
-	return &table{
+	t := &table{
 		kind: s.Kind, slots: n, limit: uint64(s.Count), mem: mem,
 		state: word64(mem, atState), value: word64(mem, atValue), flags: word32(mem, atFlags),
 		members: word32(mem, atMembers), top: word32(mem, atTop),
-		queue: array(0), records: array(1), wants: array(2),
+		queue: array(0), wants: array(1), records: make([]*atomic.Uint64, n),
 	}
+	for i := range n {
+		t.records[i] = word64(mem, slotsAt(n)+i*slotSize+inRecord)
+	}
+	return t
 }
 
 // used is how many slots may be in use.

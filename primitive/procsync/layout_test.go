@@ -18,7 +18,7 @@ func TestLayout(t *testing.T) {
 	if string(mem[:8]) != "parleyPS" && string(mem[:8]) != "SPyelrap" {
 		t.Errorf("the magic reads %q", mem[:8])
 	}
-	for off, want := range map[int]uint32{8: 1, 12: 3, 16: 3, 20: 0} {
+	for off, want := range map[int]uint32{8: 2, 12: 3, 16: 3, 20: 0} {
 		if got := word32(mem, off).Load(); got != want {
 			t.Errorf("offset %d holds %d, want %d", off, got, want)
 		}
@@ -31,7 +31,7 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := tab.slotAt(2)
-	const slots = 512 + 3*128
+	const slots = 512 + 2*128
 	for _, c := range []struct {
 		name string
 		off  int
@@ -43,8 +43,7 @@ func TestLayout(t *testing.T) {
 		{"members", 384, func() { tab.members.Store(1) }},
 		{"top", 388, func() { tab.top.Store(1) }},
 		{"queue", 512 + 16, func() { tab.queue[2].Store(1) }},
-		{"records", 640 + 16, func() { tab.records[2].Store(1) }},
-		{"wants", 768 + 16, func() { tab.wants[2].Store(1) }},
+		{"wants", 640 + 16, func() { tab.wants[2].Store(1) }},
 		{"next", slots + 512, func() { s.next.Store(1) }},
 		{"life", slots + 512 + 8, func() { s.life.Store(1) }},
 		{"pid", slots + 512 + 16, func() { s.pid.Store(1) }},
@@ -57,6 +56,7 @@ func TestLayout(t *testing.T) {
 		{"lock rests", slots + 512 + 68, func() { s.lock.rests.Store(1) }},
 		{"want bell", slots + 512 + 72, func() { s.obj.word.Store(1) }},
 		{"want rests", slots + 512 + 76, func() { s.obj.rests.Store(1) }},
+		{"record", slots + 512 + 192, func() { tab.records[2].Store(1) }},
 		{"label", slots + 512 + 128, func() { s.label[0].Store(1) }},
 	} {
 		before := append([]byte(nil), mem...)
@@ -77,8 +77,9 @@ func TestLayout(t *testing.T) {
 	if got, want := len(mem), slots+3*256; got != want {
 		t.Errorf("%d bytes, want %d", got, want)
 	}
-	if tokenOne != 1<<12 || flagQueue != 1<<8 || flagInconsistent != 1<<9 || flagBroken != 1<<10 || flagHanded != 1<<11 {
-		t.Error("the lock word's bits have moved")
+	if tokenOne != 1<<12 || flagQueue != 1<<8 || flagInconsistent != 1<<9 || flagBroken != 1<<10 || flagHanded != 1<<11 ||
+		rwSuspect != 1 || rwBroken != 2 || flagShut != 4 {
+		t.Error("the bits of the lock word, or of the flags, have moved")
 	}
 }
 

@@ -21,6 +21,7 @@ type world struct {
 	suspect bool
 	set     bool
 	token   uint64
+	shared  bool // token is a reader's
 }
 
 // step is one operation of a client. limit is the number of permits or parties.
@@ -74,10 +75,12 @@ func happen(w world, s step, out outcome, limit int) (world, bool) {
 	}
 	took := out.result == "ok" || out.result == "died"
 	if took && out.token != 0 {
-		if out.token <= w.token {
-			return w, false // a fencing token only grows
+		// A fencing token only grows; readers beside each other may share one.
+		reads := s.op == "rlock" || s.op == "tryrlock"
+		if out.token < w.token || out.token == w.token && !(reads && w.shared) {
+			return w, false
 		}
-		w.token = out.token
+		w.token, w.shared = out.token, reads
 	}
 	switch s.op {
 	case "die":
@@ -89,7 +92,10 @@ func happen(w world, s step, out outcome, limit int) (world, bool) {
 		ok := w.writer < 0 && w.sum() == 0 && w.suspect == (out.result == "died")
 		w.writer = int8(s.client)
 		return w, ok
-	case "rlock":
+	case "rlock", "tryrlock":
+		if !took {
+			return w, s.op == "tryrlock"
+		}
 		ok := w.writer < 0 && w.suspect == (out.result == "died")
 		w.holds[s.client]++
 		return w, ok

@@ -10,11 +10,13 @@ import (
 )
 
 // Everything but the mutex keeps its state so: each handle's record is one
-// word, which only it makes larger, and only within the lock word; what is free
-// is worked out from all records. So whatever a handle dies at, the state is
-// whole, and what the dead held is given back by setting one word to 0. To give
-// back needs no lock: who waits writes that it does, then looks at the records;
-// who gives back changes its record, then looks at who waits.
+// word, which only it makes larger; what is free is worked out from all records.
+// So whatever a handle dies at, the state is whole, and what the dead held is
+// given back by setting one word to 0. Where somebody waits, or may have to, a
+// record is made larger only within the lock word, which serves as a monitor;
+// else it is done as gate.go says. To give back needs neither: who waits
+// writes that it does, then looks at the records; who gives back changes its
+// record, then looks at who waits.
 
 // enter takes the lock word as a monitor, whatever happened to its last owner.
 func (h *handle) enter(ctx context.Context, op string) (token uint64, err error) {
@@ -46,8 +48,9 @@ func (h *handle) leave() { _, _ = h.release() } // it is ours
 type claim struct {
 	op     string
 	amount uint64
-	fits   func(i int, amount uint64) bool // could slot i have so much now?
-	next   func(record uint64) uint64
+	fits   func(i int, amount uint64) bool         // could slot i have so much now?
+	next   func(record uint64) (n uint64, ok bool) // not ok: the record does not let it
+	number func(entered uint64) (token uint64)     // of a grant, by the monitor's token
 	// excludes says whether somebody who asks for that much, and has waited too
 	// long, keeps this claim from passing.
 	excludes func(amount uint64) bool
@@ -63,8 +66,14 @@ func (h *handle) ask(ctx context.Context, c *claim) (token uint64, ok bool, err 
 	if c.refuse != nil {
 		err = c.refuse()
 	}
-	ok = err == nil && h.grant(c, token, 0)
+	if err == nil {
+		token, ok = h.grant(c, token, 0)
+	}
+	dead := ok && h.openGate()
 	h.leave()
+	if dead {
+		h.lookRound(false)
+	}
 	return token, ok, err
 }
 
@@ -125,23 +134,34 @@ func (h *handle) askSoon(c *claim) (token uint64, ok bool, err error) {
 	return token, ok, err
 }
 
-// grant makes the claim ours if it can be had. since is when we began to wait,
-// 0 if we do not.
-func (h *handle) grant(c *claim, token, since uint64) bool {
-	if !c.fits(h.me, c.amount) || h.tooLate(c, token, since) {
-		return false
+// grant makes the claim ours if it can be had. entered is the monitor's token,
+// since is when we began to wait, 0 if we do not.
+func (h *handle) grant(c *claim, entered, since uint64) (token uint64, ok bool) {
+	h.shutGate()
+	if !c.fits(h.me, c.amount) || h.tooLate(c, entered, since) {
+		return 0, false
 	}
-	for mine := &h.records[h.me]; ; { // other goroutines of ours may be giving back
+	for mine := h.records[h.me]; ; { // other goroutines of ours may be giving back
 		has := mine.Load()
-		if mine.CompareAndSwap(has, c.next(has)) {
+		n, ok := c.next(has)
+		if !ok {
+			return 0, false // one of them tries, and rings when it gives up
+		}
+		if mine.CompareAndSwap(has, n) {
 			break
 		}
 	}
-	h.slot.token.Store(token)
+	token = c.number(entered)
+	h.note(token)
+	return token, true
+}
+
+// note writes down for people who holds it since when.
+func (h *handle) note(token uint64) {
+	jot(h.slot.token, token)
 	if now := h.clock.time(); h.slot.since.Load() != now {
 		h.slot.since.Store(now)
 	}
-	return true
 }
 
 // tooLate says whether somebody waits longer than we do, and too long already.
@@ -165,7 +185,8 @@ func (h *handle) waitFor(ctx context.Context, c *claim) (token uint64, err error
 	defer h.slot.waiting.Store(0)
 	for since := uint64(0); ; {
 		w.listen()
-		if token, err = h.enter(ctx, c.op); err != nil {
+		entered, err := h.enter(ctx, c.op)
+		if err != nil {
 			return 0, h.withdraw(err)
 		}
 		if c.refuse != nil {
@@ -175,14 +196,15 @@ func (h *handle) waitFor(ctx context.Context, c *claim) (token uint64, err error
 			}
 		}
 		if since == 0 {
-			since = token + 1
+			since = entered + 1
 			h.slot.amount.Store(c.amount)
 			mine.Store(since)
 			h.slot.waiting.Store(monotonic())
 		}
-		ok := h.grant(c, token, since)
+		token, ok := h.grant(c, entered, since)
 		if ok {
 			mine.Store(0)
+			h.openGate()
 			h.ringNext(c.fits)
 		}
 		h.leave()
@@ -220,7 +242,7 @@ func (h *handle) ringNext(fits func(i int, amount uint64) bool) {
 		next, since := -1, uint64(0)
 		for i := range h.used() {
 			t := h.wants[i].Load()
-			if t != 0 && !rung[i] && i != h.me && (next < 0 || t < since) && h.seemsAlive(i) {
+			if t != 0 && !rung[i] && (next < 0 || t < since) && h.seemsAlive(i) {
 				next, since = i, t
 			}
 		}

@@ -82,13 +82,9 @@ func (m *Mutex) judge(token uint64, v verdict) error {
 	return nil
 }
 
-// took notes who holds it since when, for people.
 func (m *Mutex) took(token uint64) {
 	m.tok = token
-	m.slot.token.Store(token)
-	if now := m.clock.time(); m.slot.since.Load() != now {
-		m.slot.since.Store(now)
-	}
+	m.note(token)
 }
 
 // Unlock gives the lock back: any goroutine may. Without MarkConsistent after

@@ -17,13 +17,22 @@ type RWMutex struct {
 }
 
 // A record is the number of read locks, or recordWrites.
-const recordWrites = 1 << 63
+const (
+	recordWrites = 1 << 63
+	maxReads     = MaxCount
+)
 
-// The flags of the object.
+// The flags of the object, beside flagShut.
 const (
 	rwSuspect = 1 << iota // a writer died, and none has repaired since
 	rwBroken              // a writer unlocked without repairing
 )
+
+// Tokens. A writer's is even, a reader's odd: readers who may hold the lock
+// together may have the same one, larger than that of any writer before and
+// smaller than that of any writer after.
+func writeToken(entered uint64) uint64 { return 2 * entered }
+func readToken(entered uint64) uint64  { return 2*entered + 1 }
 
 // Amounts of a claim.
 const (
@@ -50,7 +59,8 @@ func newRWMutex(h *handle) *RWMutex {
 func (m *RWMutex) claim(amount uint64) *claim {
 	c := &claim{
 		op: "read-lock", amount: amount, fits: m.fits,
-		next: func(record uint64) uint64 { return record + 1 },
+		next:   func(record uint64) (uint64, bool) { return record + 1, record < maxReads },
+		number: readToken,
 		// Readers share: only a writer that has waited too long keeps them back.
 		excludes: func(other uint64) bool { return other != wantsRead },
 	}
@@ -62,7 +72,8 @@ func (m *RWMutex) claim(amount uint64) *claim {
 	}
 	if amount == wantsWrite {
 		c.op = "lock"
-		c.next = func(uint64) uint64 { return recordWrites }
+		c.next = func(record uint64) (uint64, bool) { return recordWrites, record == 0 }
+		c.number = writeToken
 		c.excludes = func(uint64) bool { return true }
 	}
 	return c
@@ -88,6 +99,9 @@ func (m *RWMutex) Lock(ctx context.Context) (token uint64, err error) {
 // acquisition. With ErrOwnerDied the lock is held, and what it protects is suspect
 // until a writer has repaired it.
 func (m *RWMutex) RLock(ctx context.Context) (token uint64, err error) {
+	if token, ok := m.pass(); ok {
+		return token, nil
+	}
 	return m.take(ctx, m.read)
 }
 
@@ -102,7 +116,12 @@ func (m *RWMutex) take(ctx context.Context, c *claim) (token uint64, err error) 
 func (m *RWMutex) TryLock() (token uint64, ok bool, err error) { return m.tryTake(m.write) }
 
 // TryRLock takes the lock for reading if that needs no wait.
-func (m *RWMutex) TryRLock() (token uint64, ok bool, err error) { return m.tryTake(m.read) }
+func (m *RWMutex) TryRLock() (token uint64, ok bool, err error) {
+	if token, ok := m.pass(); ok {
+		return token, true, nil
+	}
+	return m.tryTake(m.read)
+}
 
 func (m *RWMutex) tryTake(c *claim) (token uint64, ok bool, err error) {
 	token, ok, err = m.tryAcquire(c)
@@ -129,7 +148,7 @@ func (m *RWMutex) RUnlock() error { return m.giveBack("read-unlock", wantsRead) 
 
 func (m *RWMutex) giveBack(op string, amount uint64) error {
 	handOver()
-	mine := &m.records[m.me]
+	mine := m.records[m.me]
 	for {
 		has, left := mine.Load(), uint64(0)
 		switch {
@@ -147,7 +166,7 @@ func (m *RWMutex) giveBack(op string, amount uint64) error {
 	if m.flags.Load()&rwBroken != 0 {
 		m.ringWaiting() // everybody learns of it
 	} else {
-		m.ringNext(m.fits)
+		m.ringAtGate(m.fits)
 	}
 	return nil
 }

@@ -40,6 +40,9 @@ func (s *Semaphore) Permits() int64 { return int64(s.limit) }
 // Acquire waits until n permits are this handle's and returns the token of the
 // acquisition, larger than that of every one before.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) (token uint64, err error) {
+	if token, ok := s.pass(n); ok {
+		return token, nil
+	}
 	c, err := s.claim(n)
 	if err != nil {
 		return 0, err
@@ -49,6 +52,9 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) (token uint64, err err
 
 // TryAcquire takes n permits if that needs no wait, and says whether it did.
 func (s *Semaphore) TryAcquire(n int64) (token uint64, ok bool, err error) {
+	if token, ok := s.pass(n); ok {
+		return token, true, nil
+	}
 	c, err := s.claim(n)
 	if err != nil {
 		return 0, false, err
@@ -69,7 +75,8 @@ func (s *Semaphore) claim(n int64) (*claim, error) {
 func (s *Semaphore) newClaim(n int64) *claim {
 	return &claim{
 		op: "acquire", amount: uint64(n), fits: s.fits,
-		next:     func(record uint64) uint64 { return record + uint64(n) },
+		next:     func(record uint64) (uint64, bool) { return record + uint64(n), record <= s.limit-uint64(n) },
+		number:   func(uint64) uint64 { return s.value.Add(1) },
 		excludes: func(uint64) bool { return true },
 	}
 }
@@ -96,14 +103,14 @@ func (s *Semaphore) Held() int64 { return int64(min(s.records[s.me].Load(), s.li
 // is ErrNotHeld.
 func (s *Semaphore) Release(n int64) error {
 	handOver()
-	mine := &s.records[s.me]
+	mine := s.records[s.me]
 	for {
 		has := mine.Load()
 		if n < 1 || uint64(n) > has {
 			return s.whyNotHeld("release")
 		}
 		if mine.CompareAndSwap(has, has-uint64(n)) {
-			s.ringNext(s.fits)
+			s.ringAtGate(s.fits)
 			return nil
 		}
 	}

@@ -17,6 +17,10 @@ func word32(b []byte, off int) *atomic.Uint32 {
 	return (*atomic.Uint32)(unsafe.Pointer(&b[off : off+4 : off+4][0]))
 }
 
+// jot stores what is for people only, and orders nothing: unlike an atomic
+// store it costs no barrier. On 32-bit machines it may be seen half done.
+func jot(w *atomic.Uint64, v uint64) { *(*uint64)(unsafe.Pointer(w)) = v }
+
 // words shows the beginning of b, which is aligned, as n words.
 func words(b []byte, n int) []atomic.Uint64 {
 	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&b[: n*8 : n*8][0])), n)

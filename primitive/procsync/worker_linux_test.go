@@ -176,14 +176,16 @@ func (w *worker) mutex(m *procsync.Mutex) {
 }
 
 func (w *worker) rwmutex(m *procsync.RWMutex) {
-	if w.rng.IntN(2) == 0 {
-		if took(w.wait("rlock", 0, m.RLock)) {
-			w.dwell()
-			w.must("runlock", 1, m.RUnlock)
-		}
+	result := ""
+	switch w.rng.IntN(6) {
+	case 0:
+		result = w.do("trylock", 0, m.TryLock)
+	case 1, 2:
+		result = w.wait("lock", 0, m.Lock)
+	default:
+		w.reader(m)
 		return
 	}
-	result := w.wait("lock", 0, m.Lock)
 	if !took(result) {
 		return
 	}
@@ -192,6 +194,19 @@ func (w *worker) rwmutex(m *procsync.RWMutex) {
 		w.must("mark", 0, m.MarkConsistent)
 	}
 	w.must("unlock", 0, m.Unlock)
+}
+
+func (w *worker) reader(m *procsync.RWMutex) {
+	result := ""
+	if w.rng.IntN(4) == 0 {
+		result = w.do("tryrlock", 0, m.TryRLock)
+	} else {
+		result = w.wait("rlock", 0, m.RLock)
+	}
+	if took(result) {
+		w.dwell()
+		w.must("runlock", 1, m.RUnlock)
+	}
 }
 
 func (w *worker) semaphore(s *procsync.Semaphore) {
