@@ -16,8 +16,9 @@ import (
 	"github.com/parley-ipc/parley/primitive/shm"
 )
 
-// castRing is large enough for records of 1 MiB.
-const castRing = 16 << 20
+// castRing is that of a topic by default. It is large enough for records of
+// 1 MiB, and small enough to stay in a cache.
+const castRing = 4 << 20
 
 // patience is how long a publisher waits for a reader that the machine starves.
 const patience = time.Minute
@@ -46,6 +47,9 @@ func broadcastRole(many bool) party.Role {
 			return nil, err
 		}
 		c := &cast{ctx: ctx, many: many, bytes: make([]byte, 1<<20)}
+		if many {
+			return duplexRunner(s, func() (duplex, error) { return runs{c}, connect(c) }), nil
+		}
 		return duplexRunner(s, func() (duplex, error) { return c, connect(c) }), nil
 	}
 }
@@ -195,6 +199,35 @@ func (c *cast) receive() (size int, err error) {
 		m.Release()
 	}
 	return size, nil
+}
+
+// runs is a cast whose subscribers read as their publisher writes: many at a
+// time.
+type runs struct{ *cast }
+
+// drain takes records until there were n of them.
+func (r runs) drain(size, n int) error {
+	for n > 0 {
+		run, lost, err := r.in[0].NextRun(r.ctx)
+		if err != nil {
+			return err
+		}
+		if lost > 0 {
+			return fmt.Errorf("%d records lost", lost)
+		}
+		for ; n > 0; n-- {
+			got, _, whole := run.Head()
+			if !whole {
+				break
+			}
+			if b := run.Body(got); len(b) != size {
+				return fmt.Errorf("a record of %d bytes, want %d", len(b), size)
+			}
+			run = run.Skip(got)
+		}
+		r.in[0].Keep(run)
+	}
+	return nil
 }
 
 // loans are round trips in place, over one broadcast each way. Subscribers

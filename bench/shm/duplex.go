@@ -15,6 +15,11 @@ type duplex interface {
 	receive() (size int, err error)
 }
 
+// drainer is a duplex that takes messages faster many at a time.
+type drainer interface {
+	drain(size, n int) error // receives n messages of a size
+}
+
 // duplexRunner runs trips and flows over d, once it is connected.
 func duplexRunner(s party.Side, connect func() (duplex, error)) party.Runner {
 	var d duplex
@@ -50,6 +55,12 @@ func lead(d duplex, c party.Command) (party.Figures, error) {
 }
 
 func follow(d duplex, c party.Command) error {
+	if many, ok := d.(drainer); ok && c.Op != opTrip {
+		if err := many.drain(c.Size, c.Count); err != nil {
+			return err
+		}
+		return d.send(1)
+	}
 	for range c.Count {
 		if err := want(d, c.Size); err != nil {
 			return err

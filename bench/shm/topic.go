@@ -16,11 +16,15 @@ import (
 // reliable subscriptions, sleepers woken.
 type topicCast struct {
 	cast
-	out   topic.Publisher
-	in    topic.Subscription
-	items []topic.Item // read ahead
-	next  int          // of items
-	count int
+	out topic.Publisher
+	in  topic.Subscription
+}
+
+// topicBatches is topicCast whose subscribers read as their publisher writes:
+// many at a time.
+type topicBatches struct {
+	*topicCast
+	items []topic.Item
 }
 
 func topicRole(many bool) party.Role {
@@ -33,15 +37,15 @@ func topicRole(many bool) party.Role {
 		if err != nil {
 			return nil, err
 		}
-		t := &topicCast{cast: cast{ctx: ctx, many: many, bytes: make([]byte, 1<<20)}, items: make([]topic.Item, 1)}
-		if many {
-			t.items = make([]topic.Item, batch)
-		}
+		t := &topicCast{cast: cast{ctx: ctx, many: many, bytes: make([]byte, 1<<20)}}
 		return duplexRunner(s, func() (duplex, error) {
 			if err := connect(&t.cast); err != nil {
 				return nil, err
 			}
-			return t, t.open(s, name)
+			if err := t.open(s, name); err != nil || !many {
+				return t, err
+			}
+			return topicBatches{t, make([]topic.Item, batch)}, nil
 		}), nil
 	}
 }
@@ -55,7 +59,7 @@ func (t *topicCast) open(s party.Side, name string) error {
 		t.in, err = e.Topic(name).Subscribe(t.ctx, topic.SubscribeConfig{Policy: topic.Reliable, Patience: patience})
 		return err
 	}
-	if t.out, err = e.Topic(name).Publisher(t.ctx, topic.PublisherConfig{Ring: castRing, MaxPatience: patience}); err != nil {
+	if t.out, err = e.Topic(name).Publisher(t.ctx, topic.PublisherConfig{MaxPatience: patience}); err != nil {
 		return err
 	}
 	admin, ok := t.out.(topic.Admin)
@@ -91,25 +95,26 @@ func (t *topicCast) receive() (int, error) {
 	if t.in == nil {
 		return t.cast.receive()
 	}
-	if !t.many {
-		item, err := t.in.Next(t.ctx)
-		return sized(item, err)
-	}
-	if t.next == t.count {
-		n, err := t.in.NextBatch(t.ctx, t.items)
-		if err != nil {
-			return 0, err
-		}
-		t.next, t.count = 0, n
-	}
-	item := t.items[t.next]
-	t.next++
-	return sized(item, nil)
-}
-
-func sized(item topic.Item, err error) (int, error) {
+	item, err := t.in.Next(t.ctx)
 	if err == nil && item.Lost > 0 {
 		err = fmt.Errorf("%d items lost", item.Lost)
 	}
 	return len(item.Data), err
+}
+
+// drain takes items until there were n of them.
+func (t topicBatches) drain(size, n int) error {
+	for n > 0 {
+		got, err := t.in.NextBatch(t.ctx, t.items[:min(n, len(t.items))])
+		if err != nil {
+			return err
+		}
+		for i := range t.items[:got] {
+			if it := &t.items[i]; len(it.Data) != size || it.Lost > 0 {
+				return fmt.Errorf("an item of %d bytes after %d lost, want %d", len(it.Data), it.Lost, size)
+			}
+		}
+		n -= got
+	}
+	return nil
 }

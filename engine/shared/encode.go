@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/primitive/broadcast"
 	"github.com/parley-ipc/parley/topic"
 )
 
@@ -14,44 +15,67 @@ const maxHeads = 1024
 
 // encoder makes records of messages, without allocating once it is warm.
 type encoder struct {
-	heads, bodies [][]byte // of one batch
-	arena         []byte   // heads with headers of their own
+	maxData int // immutable, as is limit
+	limit   int // bytes that records of one group take in the ring, unless it is one
+
+	heads [][]byte // of one group
+	arena []byte   // heads with headers of their own
 
 	known   map[string][]byte // heads without headers, by subject, which has been checked
 	subject string            // the last one, and its head
 	head    []byte
 }
 
-// encode fills heads and bodies with messages up to the first that cannot be
-// published, and says what is wrong with that. size is of headers and data.
-func (e *encoder) encode(ms []topic.Message, maxData int) (n, size int, err error) {
-	if cap(e.heads) < len(ms) {
-		e.heads, e.bodies = make([][]byte, len(ms)), make([][]byte, len(ms))
+// group is messages that go together.
+type group struct {
+	n     int // how many
+	size  int // that their records take in the ring
+	bytes int // of headers and data
+}
+
+// add says whether there is room for one more, with so many bytes beside the
+// head's.
+func (g *group) add(head, data, extra, limit int) bool {
+	size := broadcast.RecordSize(head + data)
+	if g.n > 0 && g.size+size > limit {
+		return false
 	}
-	e.heads, e.bodies = e.heads[:len(ms)], e.bodies[:len(ms)]
-	e.arena = e.arena[:0]
-	heads, bodies := e.heads, e.bodies[:len(ms)]
-	head, subject := e.head, e.subject
-	for i := range heads {
+	g.n, g.size, g.bytes = g.n+1, g.size+size, g.bytes+data+extra
+	return true
+}
+
+// alike are the first messages that have the newest subject and no headers.
+// It is where a fast publisher spends its time.
+func (e *encoder) alike(ms []topic.Message) (g group) {
+	if e.head == nil {
+		return g
+	}
+	for i := range ms {
 		m := &ms[i]
-		length := len(m.Data)
-		if extra := len(m.Headers.Bytes()); extra > 0 || head == nil || m.Subject != subject {
-			h, err := e.headOf(m.Subject, m.Headers)
-			if err != nil {
-				return i, size, err
-			}
-			heads[i] = h
-			head, subject, length = e.head, e.subject, length+extra
-		} else {
-			heads[i] = head
+		if m.Subject != e.subject || len(m.Headers.Bytes()) > 0 || len(m.Data) > e.maxData || !g.add(len(e.head), len(m.Data), 0, e.limit) {
+			break
 		}
-		if length > maxData {
-			return i, size, tooLarge(length, maxData)
-		}
-		bodies[i] = m.Data
-		size += length
 	}
-	return len(ms), size, nil
+	return g
+}
+
+// mixed fills heads for the first messages, up to one that cannot be
+// published, and says what is wrong with that.
+func (e *encoder) mixed(ms []topic.Message) (g group, err error) {
+	e.heads, e.arena = e.heads[:0], e.arena[:0]
+	for i := range ms {
+		m := &ms[i]
+		extra := len(m.Headers.Bytes())
+		if extra+len(m.Data) > e.maxData {
+			return g, tooLarge(extra+len(m.Data), e.maxData)
+		}
+		head, err := e.headOf(m.Subject, m.Headers)
+		if err != nil || !g.add(len(head), len(m.Data), extra, e.limit) {
+			return g, err
+		}
+		e.heads = append(e.heads, head)
+	}
+	return g, nil
 }
 
 func tooLarge(n, most int) error {

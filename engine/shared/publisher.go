@@ -83,6 +83,7 @@ func (t *memTopic) Publisher(ctx context.Context, cfg topic.PublisherConfig) (to
 	if p.ring, err = broadcast.NewPublisher(broadcast.Config{Ring: ring, Wait: p.wait, Now: wallClock}); err != nil {
 		return nil, errors.Join(err, claim.Close())
 	}
+	p.enc.maxData, p.enc.limit = cfg.MaxData, broadcast.MaxBatch(ring)
 	if err := p.listen(claim); err != nil {
 		return nil, errors.Join(err, p.ring.Close(), claim.Close())
 	}
@@ -203,19 +204,67 @@ func (p *publisher) PublishBatch(ctx context.Context, ms []topic.Message) (int, 
 		return 0, err
 	}
 	defer p.leave()
-	good, size, bad := p.enc.encode(ms, p.cfg.MaxData)
-	n, err := p.ring.PublishPairs(ctx, p.enc.heads[:good], p.enc.bodies[:good])
-	if n < good {
-		size = 0
-		for i := range ms[:n] {
-			size += len(ms[i].Headers.Bytes()) + len(ms[i].Data)
-		}
+	done, bytes := 0, 0
+	var err error
+	for done < len(ms) && err == nil {
+		var g group
+		g, err = p.publishGroup(ctx, ms[done:])
+		done, bytes = done+g.n, bytes+g.bytes
 	}
-	p.tally(n, size)
-	if err == nil {
+	p.tally(done, bytes)
+	return done, p.named(err)
+}
+
+// fewAlike is how many messages with one head are worth a group of their own.
+const fewAlike = 16
+
+// publishGroup publishes the first messages, together. With an error, those
+// before the one that it is about.
+func (p *publisher) publishGroup(ctx context.Context, ms []topic.Message) (g group, err error) {
+	g = p.enc.alike(ms)
+	if g.n < min(fewAlike, len(ms)) {
+		return p.publishMixed(ctx, ms)
+	}
+	b, err := p.ring.Batch(ctx, g.size)
+	if err != nil {
+		return group{}, err
+	}
+	head := p.enc.head
+	for i := range ms[:g.n] {
+		data := ms[i].Data
+		to := b.Add(len(head) + len(data))
+		copy(to, head)
+		copy(to[len(head):], data)
+	}
+	return g.after(b.Commit())
+}
+
+func (p *publisher) publishMixed(ctx context.Context, ms []topic.Message) (group, error) {
+	g, bad := p.enc.mixed(ms)
+	if g.n == 0 {
+		return g, bad
+	}
+	b, err := p.ring.Batch(ctx, g.size)
+	if err != nil {
+		return group{}, err
+	}
+	for i, head := range p.enc.heads {
+		to := b.Add(len(head) + len(ms[i].Data))
+		copy(to, head)
+		copy(to[len(head):], ms[i].Data)
+	}
+	if g, err = g.after(b.Commit()); err == nil {
 		err = bad
 	}
-	return n, p.named(err)
+	return g, err
+}
+
+// after is what was published if the publication ended so.
+func (g group) after(err error) (group, error) {
+	if err != nil {
+		return group{}, err
+	}
+	return g, nil
 }
 
 func (p *publisher) tally(items, bytes int) {

@@ -58,7 +58,7 @@ func (s *subscription) take(ctx context.Context, items []topic.Item) (int, error
 	}
 	s.lose(lost)
 	n, err := s.open(&run, items)
-	s.at.Unread(run)
+	s.at.Keep(run)
 	return n, err
 }
 
@@ -67,26 +67,23 @@ func (s *subscription) take(ctx context.Context, items []topic.Item) (int, error
 func (s *subscription) picks() bool { return s.cfg.Policy == topic.Latest && !s.filter.All() }
 
 // open makes items of the records that match, as many as there is room for.
-// It is where a fast subscriber spends its time.
 func (s *subscription) open(run *broadcast.Run, items []topic.Item) (n int, err error) {
-	left := *run
-	for !left.Empty() && n < len(items) {
-		length, seq, time := left.Head()
-		b := left.Body(length)
-		left.Skip(length)
-		it := &items[n]
-		if known := &s.seen; known.begins(b) {
-			it.Subject, it.Headers, it.Data = known.subject, topic.Headers{}, b[prefixSize+len(known.rest):]
-		} else if err = s.split(b, it); err != nil {
+	for err == nil {
+		if s.seen.known && !s.stale(run.Seq()) {
+			n += s.alike(run, items[n:])
+		}
+		if n == len(items) || !run.Whole() {
 			break
 		}
-		if s.stale(seq) || !s.wanted() {
-			continue
+		length, time, _ := run.Head()
+		seq, b := run.Seq(), run.Body(length)
+		*run = run.Skip(length)
+		it := &items[n]
+		if err = s.split(b, it); err == nil && s.fresh(seq) && s.wanted() {
+			it.Seq, it.Epoch, it.Time, it.Lost = seq, s.epoch, time, 0
+			n++
 		}
-		it.Seq, it.Epoch, it.Time, it.Lost = seq, s.epoch, time, 0
-		n++
 	}
-	*run = left
 	if n > 0 {
 		items[0].Lost, s.pending = s.pending, 0
 	}
@@ -103,10 +100,37 @@ type seen struct {
 	match   bool // the filter has it
 }
 
-// begins reports whether a record is of the same subject and has no headers.
-func (s *seen) begins(b []byte) bool {
-	return s.known && len(b) >= prefixSize+len(s.rest) && binary.NativeEndian.Uint64(b) == s.prefix &&
-		(len(s.rest) == 0 || string(b[prefixSize:prefixSize+len(s.rest)]) == s.rest)
+// alike makes items of the first records as long as they have the subject
+// seen last and no headers, or passes over them if the filter has not. It is
+// where a fast subscriber spends its time.
+func (s *subscription) alike(run *broadcast.Run, items []topic.Item) (n int) {
+	left, known, epoch := *run, s.seen, s.epoch
+	skip := prefixSize + len(known.rest)
+	for n < len(items) {
+		length, time, whole := left.Head()
+		if !whole {
+			break
+		}
+		b := left.Body(length)
+		if len(b) < skip || binary.NativeEndian.Uint64(b) != known.prefix || len(known.rest) > 0 && string(b[prefixSize:skip]) != known.rest {
+			break
+		}
+		if known.match {
+			it := &items[n]
+			it.Subject, it.Headers, it.Data = known.subject, topic.Headers{}, b[skip:]
+			it.Seq, it.Epoch, it.Time, it.Lost = left.Seq(), epoch, time, 0
+			n++
+		}
+		left = left.Skip(length)
+	}
+	if passed := left.Seq() - run.Seq(); passed > 0 {
+		s.next = left.Seq()
+		if !known.match {
+			s.filtered.Add(passed)
+		}
+	}
+	*run = left
+	return n
 }
 
 // split takes a record apart whose subject is another than that of the one
@@ -138,12 +162,15 @@ func (s *subscription) wanted() bool {
 
 // stale says whether an item was read before from the same publisher, whose
 // socket broke meanwhile.
-func (s *subscription) stale(seq uint64) bool {
-	if s.next != 0 && int64(seq-s.next) < 0 {
-		return true
+func (s *subscription) stale(seq uint64) bool { return s.next != 0 && int64(seq-s.next) < 0 }
+
+// fresh is the contrary, and notes that it has been read now.
+func (s *subscription) fresh(seq uint64) bool {
+	if s.stale(seq) {
+		return false
 	}
 	s.next = seq + 1
-	return false
+	return true
 }
 
 // newest reads to the end of what there is and keeps the last item that
@@ -161,8 +188,9 @@ func (s *subscription) newest(ctx context.Context, item *topic.Item) (int, error
 			return 0, err
 		}
 		s.lose(lost)
-		for !run.Empty() {
+		for run.Whole() {
 			got, err := s.open(&run, one[:])
+			s.at.Keep(run)
 			if err != nil {
 				return 0, err
 			}
@@ -239,7 +267,7 @@ func (s *subscription) view(ctx context.Context, one []topic.Item) (int, error) 
 	s.lose(lost)
 	n, it := 0, &one[0]
 	err = s.split(rec.Bytes, it)
-	if err == nil && !s.stale(rec.Seq) && s.wanted() {
+	if err == nil && s.fresh(rec.Seq) && s.wanted() {
 		it.Seq, it.Epoch, it.Time, it.Lost = rec.Seq, s.epoch, rec.Time, s.pending
 		s.pending, n = 0, 1
 	}

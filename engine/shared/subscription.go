@@ -136,8 +136,10 @@ func (s *subscription) catchUp(a *attachment) {
 }
 
 func (s *subscription) lose(n uint64) {
-	s.pending += n
-	s.lost.Add(n)
+	if n > 0 {
+		s.pending += n
+		s.lost.Add(n)
+	}
 }
 
 // program is what we are called unless the program says something else.

@@ -19,8 +19,8 @@ type borrowed struct {
 // what Release says, and until then treat what was read as possibly torn.
 // Nothing else can be read before Release.
 func (s *Subscriber) Borrow(ctx context.Context) (Record, uint64, error) {
-	if s.off < s.end && s.usable() == nil {
-		return s.borrowCopy()
+	if s.off < s.end {
+		return s.borrowCopy(ctx)
 	}
 	var rec Record
 	var lost uint64
@@ -31,11 +31,13 @@ func (s *Subscriber) Borrow(ctx context.Context) (Record, uint64, error) {
 	return rec, lost, err
 }
 
-// borrowCopy hands out what Next has copied already.
-func (s *Subscriber) borrowCopy() (Record, uint64, error) {
-	rec, lost := s.take()
-	s.borrowed = borrowed{out: true}
-	return rec, lost, nil
+// borrowCopy hands out what Next has copied already, be it in part.
+func (s *Subscriber) borrowCopy(ctx context.Context) (Record, uint64, error) {
+	rec, lost, err := s.Next(ctx)
+	if err == nil {
+		s.borrowed = borrowed{out: true}
+	}
+	return rec, lost, err
 }
 
 // view looks at the record at pos.
@@ -78,18 +80,15 @@ func (s *Subscriber) Release() (valid bool) {
 		return false
 	}
 	s.borrowed = borrowed{}
-	if b.size == 0 {
-		return true
-	}
-	valid = s.settled(b.start)
-	if !valid {
+	if valid = b.size == 0 || s.settled(b.start); !valid {
 		s.seq, s.skipped = b.seq, b.size
 	}
 	s.pos += b.size
-	if s.closed {
+	switch {
+	case s.closed:
 		s.unmap()
-		return valid
+	case b.size > 0:
+		s.advance()
 	}
-	s.advance()
 	return valid
 }

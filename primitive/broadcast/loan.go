@@ -4,7 +4,6 @@ package broadcast
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/parley-ipc/parley/fault"
@@ -14,8 +13,11 @@ import (
 // stands in them is old. Until Commit or Abort nothing else can be published.
 // It waits as Publish does.
 func (p *Publisher) Loan(ctx context.Context, n int) ([]byte, error) {
-	size := recordSize(max(n, 0))
-	if err := p.begin(ctx, n, size); err != nil {
+	if err := p.fits(n); err != nil {
+		return nil, err
+	}
+	size := recordSize(n)
+	if err := p.begin(ctx, size); err != nil {
 		return nil, err
 	}
 	defer p.finish()
@@ -51,5 +53,3 @@ func (p *Publisher) Abort() {
 	p.lent = 0
 	p.finish()
 }
-
-var errNoLoan = fault.New(fault.Invalid, "commit", "", errors.New("nothing is on loan"))

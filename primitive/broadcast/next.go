@@ -4,6 +4,7 @@ package broadcast
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"runtime"
 
@@ -26,62 +27,80 @@ type Record struct {
 // fault.Protocol, for ever. Under Reliable a loss means that the publisher
 // overtook us before it attached us, or has dropped us.
 func (s *Subscriber) Next(ctx context.Context) (Record, uint64, error) {
-	if s.off >= s.end || s.usable() != nil {
-		if err := s.find(ctx, s.fill); err != nil {
-			return Record{}, 0, err
-		}
+	r, lost, err := s.NextRun(ctx)
+	if err != nil {
+		return Record{}, 0, err
 	}
-	rec, lost := s.take()
+	n, time, _ := r.Head()
+	rec := Record{Seq: r.seq, Time: time, Bytes: r.Body(n)}
+	s.Keep(r.Skip(n))
 	return rec, lost, nil
 }
 
 // NextRun is Next for many: it waits until there is a record, then returns
 // those that have been copied already, and how many were lost before the
-// first; none are between them. What is not cut off the run before the next
-// call must be given back by Unread, or is passed over.
+// first; none are between them. Keep says how many of them were taken: else
+// they come again.
 func (s *Subscriber) NextRun(ctx context.Context) (r Run, lost uint64, err error) {
-	if s.off >= s.end || s.usable() != nil {
+	if r = s.run(); !r.Whole() || s.closed || s.borrowed.out {
 		if err := s.find(ctx, s.fill); err != nil {
 			return Run{}, 0, err
 		}
+		r = s.run()
 	}
-	r = Run{s.buf[s.off:s.end]}
-	lost, s.lost, s.off = s.lost, 0, s.end
+	lost, s.lost = s.lost, 0
 	return r, lost, nil
 }
 
-// Unread gives back the rest of the newest run: it comes again.
-func (s *Subscriber) Unread(r Run) { s.off = s.end - len(r.b) }
+// Keep says what is left of the newest run, which comes again.
+func (s *Subscriber) Keep(r Run) { s.off, s.seq = s.end-len(r.b), r.seq }
 
-// Run is whole records one behind the other, in a copy of our own that is
-// valid until the next call of the Subscriber.
-type Run struct{ b []byte }
+// run is what was copied and not taken.
+func (s *Subscriber) run() Run { return Run{s.buf[s.off:s.end], s.seq} }
 
-// Empty reports whether no record is left.
-func (r Run) Empty() bool { return len(r.b) == 0 }
-
-// Cut takes the first record off a run that is not empty.
-func (r *Run) Cut() Record {
-	n, seq, time := r.Head()
-	rec := Record{Seq: seq, Time: time, Bytes: r.Body(n)}
-	r.Skip(n)
-	return rec
+// Run is records one behind the other, in a copy of our own that is valid
+// until the next call of the Subscriber but Keep. What is behind the last whole
+// one need not be a record, or not yet: the next NextRun judges it.
+//
+//	for n, time, whole := run.Head(); whole; n, time, whole = run.Head() {
+//		use(run.Seq(), time, run.Body(n))
+//		run = run.Skip(n)
+//	}
+//	s.Keep(run)
+//
+// It is small, and its methods cost no call: this is where a fast subscriber
+// spends its time.
+type Run struct {
+	b   []byte
+	seq uint64 // of the first record, if it is whole
 }
 
-// Head is the length, number and time of the first record of a run that is
-// not empty. With Body and Skip it is Cut in pieces, which cost no call.
-func (r *Run) Head() (length int, seq uint64, time int64) {
-	h := headerOf(r.b)
-	return int(h.length), h.seq, h.time
+// Head is the length and time of the first record, and whether there is one.
+func (r Run) Head() (length int, time int64, whole bool) {
+	if len(r.b) < headerSize {
+		return 0, 0, false
+	}
+	length = int(binary.NativeEndian.Uint32(r.b))
+	return length, int64(binary.NativeEndian.Uint64(r.b[16:])),
+		binary.NativeEndian.Uint64(r.b[8:]) == r.seq && uint64(len(r.b)) >= recordSize(length)
 }
 
-// Body is the bytes of the first record, of that length.
-func (r *Run) Body(length int) []byte {
+// Whole reports whether there is another record.
+func (r Run) Whole() bool {
+	_, _, whole := r.Head()
+	return whole
+}
+
+// Seq is the number of the first record.
+func (r Run) Seq() uint64 { return r.seq }
+
+// Body is the bytes of the first record, which has that length.
+func (r Run) Body(length int) []byte {
 	return r.b[headerSize : headerSize+length : headerSize+length]
 }
 
-// Skip passes over the first record, of that length.
-func (r *Run) Skip(length int) { r.b = r.b[recordSize(length):] }
+// Skip is the run after its first record, which has that length.
+func (r Run) Skip(length int) Run { return Run{r.b[recordSize(length):], r.seq + 1} }
 
 // found is what a look at the ring ended in.
 type found uint8
@@ -153,8 +172,8 @@ func (s *Subscriber) jump(half bool) error {
 	if half {
 		last = s.halfway(last, tail)
 	}
-	s.skipped += last - s.pos
-	s.pos = last
+	s.skipped += last - s.pos + uint64(s.end-s.off) // what there is of a record whose rest is lost
+	s.pos, s.off, s.end = last, 0, 0
 	return nil
 }
 
@@ -173,7 +192,7 @@ func (s *Subscriber) halfway(last, tail uint64) uint64 {
 
 // available reads tail, once, and how many bytes there are from pos on.
 func (s *Subscriber) available() (uint64, error) {
-	if s.cfg.Policy == Latest {
+	if s.cfg.Policy == Latest && s.off == s.end {
 		if err := s.jump(false); err != nil {
 			return 0, err
 		}
@@ -187,101 +206,93 @@ func (s *Subscriber) available() (uint64, error) {
 	return tail - s.pos, nil
 }
 
-// fill copies whole records out of the ring, as many as fit or else one.
+// fill copies out of the ring until there is a whole record in buf: as much as
+// is copied at once, so that there are mostly many, and the beginning of one
+// more. What was copied is in use no longer.
 func (s *Subscriber) fill() (found, error) {
-	have, err := s.available()
-	switch {
-	case err != nil || have == 0:
-		return nothing, err
-	case have > s.ring:
-		return overtaken, nil
-	}
-	n := min(have, copySize, s.ring/8)
-	if !s.copyOut(n) {
-		return overtaken, nil
-	}
-	c, err := s.scan(n, have)
-	if err != nil {
-		return nothing, err
-	}
-	if c.end == 0 { // the first alone is larger
-		if !s.copyOut(c.size) {
+	for {
+		want, err := s.judge()
+		if err != nil || want == 0 {
+			return some, err
+		}
+		have, err := s.available()
+		switch {
+		case err != nil:
+			return nothing, err
+		case have < want && s.off < s.end:
+			return nothing, s.wrong("it ends at %d, where a record has %d bytes more", s.tail, want)
+		case have == 0:
+			return nothing, nil
+		case have > s.ring || !s.copyOut(want, min(have, max(copySize, min(want, pieceSize)), s.ring/8)):
 			return overtaken, nil
 		}
-		if c, err = s.scan(c.size, have); err != nil || c.end != c.size {
-			return nothing, s.wrong("a length changed at %d", s.pos)
+		if s.cfg.Policy == Latest {
+			s.newest()
 		}
+		s.advance()
 	}
-	return s.give(c)
 }
 
-// give hands out what scan found.
-func (s *Subscriber) give(c scanned) (found, error) {
-	first, off := headerOf(s.buf).seq, uint64(0)
-	if s.cfg.Policy == Latest {
-		first, off = c.last, c.newest
-		s.skipped += off
+// judge says how many bytes the first record of buf lacks: none if it is
+// whole. Its length and number are hostile, but our own copy.
+func (s *Subscriber) judge() (want uint64, err error) {
+	b := s.buf[s.off:s.end]
+	n := uint64(len(b))
+	if n < headerSize {
+		return headerSize - n, nil
 	}
-	lost, err := s.account(first)
+	h := headerOf(b)
+	size := recordSize(int(h.length))
+	if int64(h.length) > int64(MaxRecord(int(s.ring))) || size > n+s.tail-s.pos {
+		return 0, s.wrong("a record of %d bytes at %d, with %d published", h.length, s.pos-n, n+s.tail-s.pos)
+	}
+	if size > n {
+		return size - n, nil
+	}
+	lost, err := s.account(h.seq)
 	if err != nil {
-		return nothing, err
+		return 0, err
 	}
-	s.lost, s.seq = lost, c.last+1
-	s.off, s.end = int(off), int(c.end)
-	s.pos += c.end
-	s.advance()
-	return some, nil
+	s.lost += lost
+	s.seq = h.seq
+	return 0, nil
 }
 
-// copyOut copies n bytes from pos on and reports whether they are whole.
-func (s *Subscriber) copyOut(n uint64) bool {
-	if uint64(len(s.buf)) < n {
-		s.buf = make([]byte, n)
+// copyOut appends n bytes of the ring to buf, where the first record wants
+// some, and reports whether they are whole.
+func (s *Subscriber) copyOut(want, n uint64) bool {
+	kept := s.buf[s.off:s.end]
+	if need := uint64(len(kept)) + max(want, n); need > uint64(len(s.buf)) {
+		s.buf = make([]byte, need)
 	}
+	s.off, s.end = 0, copy(s.buf, kept)
 	at := s.pos & (s.ring - 1)
-	copy(s.buf[:n], s.data[at:at+n])
-	return s.settled(s.pos)
+	copy(s.buf[s.end:], s.data[at:at+n])
+	if !s.settled(s.pos) {
+		return false
+	}
+	s.end += int(n)
+	s.pos += n
+	return true
 }
 
-// scanned is what scan found in buf.
-type scanned struct {
-	newest, end uint64 // where the newest whole record starts and ends
-	last        uint64 // its sequence number
-	size        uint64 // of the record after end, or of the newest
-}
-
-// scan finds the whole records within the n bytes of buf, of the have that
-// are published. If the first is larger there is none, but its size. Lengths
-// and numbers are hostile, but our own copy.
-func (s *Subscriber) scan(n, have uint64) (c scanned, err error) {
-	most := uint64(MaxRecord(int(s.ring)))
-	for first := true; n-c.end >= headerSize; first = false {
-		h := headerOf(s.buf[c.end:])
-		size := recordSize(int(h.length))
-		if uint64(h.length) > most || size > have-c.end {
-			return c, s.wrong("a record of %d bytes at %d, with %d published", h.length, s.pos+c.end, have-c.end)
-		}
-		if c.size = size; size > n-c.end {
+// newest passes over all whole records of buf but the last, and takes back the
+// copy of what is behind it.
+func (s *Subscriber) newest() {
+	b := s.buf[s.off:s.end]
+	start, end := uint64(0), uint64(0)
+	for left := uint64(len(b)); left-end >= headerSize; {
+		size := recordSize(int(headerOf(b[end:]).length))
+		if size > left-end {
 			break
 		}
-		if !first && h.seq != c.last+1 {
-			return c, s.wrong("record %d follows %d, with %d bytes between", h.seq, c.last, 0)
-		}
-		c.newest, c.last = c.end, h.seq
-		c.end += size
+		start, end = end, end+size
 	}
-	if c.size == 0 {
-		return c, s.wrong("%d bytes at %d are no record", have, s.pos)
+	if end > 0 {
+		s.skipped += start
+		s.pos -= uint64(len(b)) - end
+		s.off, s.end = s.off+int(start), s.off+int(end)
 	}
-	return c, nil
-}
-
-// take returns the next record of buf.
-func (s *Subscriber) take() (rec Record, lost uint64) {
-	r := Run{s.buf[s.off:s.end]}
-	rec = r.Cut()
-	lost, s.lost, s.off = s.lost, 0, s.end-len(r.b)
-	return rec, lost
 }
 
 // account checks a sequence number and returns how many are missing before

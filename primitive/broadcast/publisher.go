@@ -13,12 +13,8 @@ import (
 	"github.com/parley-ipc/parley/primitive/shm"
 )
 
-// groupSize bounds the bytes that PublishBatch gives out at once, so that
-// subscribers need not wait for the end of a long batch.
-const groupSize = 64 << 10
-
-// Publisher is the one who writes. Publish, PublishBatch, Loan, Commit and
-// Abort belong to one goroutine at a time; the rest may be called by any.
+// Publisher is the one who writes. Publish, PublishBatch, Batch, Loan, Commit
+// and Abort belong to one goroutine at a time; the rest may be called by any.
 type Publisher struct {
 	now  func() int64                // immutable, as is wait
 	wait func(context.Context) error // nil: poll
@@ -106,8 +102,11 @@ func (p *Publisher) Ring() int { return int(p.ring) }
 // Reliable subscribers, each no longer than its patience, and not past ctx,
 // whose end leaves b unpublished.
 func (p *Publisher) Publish(ctx context.Context, b []byte) error {
+	if err := p.fits(len(b)); err != nil {
+		return err
+	}
 	size := recordSize(len(b))
-	if err := p.begin(ctx, len(b), size); err != nil {
+	if err := p.begin(ctx, size); err != nil {
 		return err
 	}
 	p.claim(size)
@@ -117,81 +116,18 @@ func (p *Publisher) Publish(ctx context.Context, b []byte) error {
 	return nil
 }
 
-// PublishBatch is Publish for many: dearer parts of it are done once for
-// each group of up to 64 KiB. It returns how many were published, which is
-// less than all only with an error.
-func (p *Publisher) PublishBatch(ctx context.Context, bs [][]byte) (int, error) {
-	return p.PublishPairs(ctx, nil, bs)
-}
-
-// PublishPairs is PublishBatch for records that come in two parts each: the
-// i-th is heads[i] with bodies[i] after it. No heads at all are empty ones.
-func (p *Publisher) PublishPairs(ctx context.Context, heads, bodies [][]byte) (int, error) {
-	for done := 0; done < len(bodies); {
-		hs := heads
-		if hs != nil {
-			hs = heads[done:]
-		}
-		n, size := p.group(hs, bodies[done:])
-		if err := p.begin(ctx, pairLen(hs, bodies[done:], 0), size); err != nil {
-			return done, err
-		}
-		p.claim(size)
-		p.publish(p.fillGroup(hs, bodies[done:done+n]), size)
-		p.finish()
-		done += n
+// fits says whether n bytes can be a record.
+func (p *Publisher) fits(n int) error {
+	if n >= 0 && n <= MaxRecord(int(p.ring)) {
+		return nil
 	}
-	return len(bodies), nil
-}
-
-// fillGroup writes records from tail on and returns where the newest starts.
-func (p *Publisher) fillGroup(heads, bodies [][]byte) (newest uint64) {
-	at, now := p.tail, p.now()
-	newest = at
-	for i, body := range bodies {
-		newest = at
-		if heads == nil {
-			copy(p.put(at, len(body), now), body)
-			at += recordSize(len(body))
-			continue
-		}
-		head := heads[i]
-		n := len(head) + len(body)
-		to := p.put(at, n, now)
-		copy(to, head)
-		copy(to[len(head):], body)
-		at += recordSize(n)
-	}
-	return newest
-}
-
-func pairLen(heads, bodies [][]byte, i int) int {
-	if heads == nil {
-		return len(bodies[i])
-	}
-	return len(heads[i]) + len(bodies[i])
-}
-
-// group is how many records, and bytes, go together: one, or what fits.
-func (p *Publisher) group(heads, bodies [][]byte) (n int, size uint64) {
-	limit := min(groupSize, p.ring/8)
-	for i := range bodies {
-		s := recordSize(pairLen(heads, bodies, i))
-		if n > 0 && size+s > limit {
-			break
-		}
-		n, size = n+1, size+s
-	}
-	return n, size
+	return fault.New(fault.TooLarge, "publish", "", fmt.Errorf("%d bytes, at most %d", n, MaxRecord(int(p.ring)))).
+		WithHint("a record may take about a quarter of the ring: make the ring larger")
 }
 
 // begin takes the lock and makes room for size bytes. On error the lock is
 // not held.
-func (p *Publisher) begin(ctx context.Context, n int, size uint64) error {
-	if n < 0 || n > MaxRecord(int(p.ring)) {
-		return fault.New(fault.TooLarge, "publish", "", fmt.Errorf("%d bytes, at most %d", n, MaxRecord(int(p.ring)))).
-			WithHint("a record may take about a quarter of the ring: make the ring larger")
-	}
+func (p *Publisher) begin(ctx context.Context, size uint64) error {
 	p.mu.Lock()
 	err := p.usable()
 	if err == nil {

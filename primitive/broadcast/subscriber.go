@@ -15,9 +15,14 @@ import (
 	"github.com/parley-ipc/parley/primitive/shm"
 )
 
-// copySize bounds what is copied out of the ring at once: the longer the
-// copying, the likelier is it overtaken.
-const copySize = 32 << 10
+// What is copied out of the ring at once, at most: of records together so
+// much that it costs little to say so, and that they stay in the fastest cache;
+// of one large record more. The longer the copying, the likelier is it
+// overtaken, and the later do others get the room.
+const (
+	copySize  = 16 << 10
+	pieceSize = 256 << 10
+)
 
 // Subscriber is one who reads. It belongs to one goroutine at a time.
 type Subscriber struct {
@@ -33,11 +38,11 @@ type Subscriber struct {
 
 	pos     uint64 // position after what is in buf
 	tail    uint64 // the newest seen
-	seq     uint64 // what the record at pos must have, unless some were skipped
+	seq     uint64 // what the first record of buf must have, or that at pos, unless some were skipped
 	skipped uint64 // bytes passed over since the last record
 
-	buf      []byte // our copy of whole records
-	off, end int    // those of it that are left
+	buf      []byte // our copy of records, the last of which may be a beginning
+	off, end int    // what of it is left
 	lost     uint64 // records lost before the first of them, and not yet told
 	head     []byte // for Match
 
@@ -113,8 +118,7 @@ func (s *Subscriber) Control() *shm.Segment { return s.control }
 // Epoch tells this publisher from others before and after it.
 func (s *Subscriber) Epoch() uint64 { return s.w.epoch.Load() }
 
-// Seq is the sequence number of the next record that is not copied yet, unless
-// some are lost.
+// Seq is the sequence number of the next record, unless some are lost.
 func (s *Subscriber) Seq() uint64 { return s.seq }
 
 // Before is how many records the publisher has published before that one.
