@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	pb "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/parley-ipc/parley/auth"
@@ -77,6 +79,47 @@ func TestTokens(t *testing.T) {
 	}
 	if _, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{}, grpc.PerRPCCredentials(rpc.Bearer("wrong"))); status.Code(err) != codes.Unauthenticated {
 		t.Error("no token:", err)
+	}
+}
+
+// TestTokensOnPlainTCP: a listener of net's own is not taken for a private one.
+func TestTokensOnPlainTCP(t *testing.T) {
+	store, err := token.Open(filepath.Join(t.TempDir(), "tokens"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, _, err := store.Add(t.Context(), "ci", []string{"call:rpc:**"}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := rpc.NewServer(rpc.ServerConfig{Authorizer: everyone, Tokens: store})
+	pb.RegisterTestServiceServer(s, &tester{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	defer func() { s.Stop(); <-served }()
+	ours, err := rpc.Dial(t.Context(), "tcp://"+ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ours.Close() }()
+	stock, err := grpc.NewClient(ln.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stock.Close() }()
+	for name, cc := range map[string]grpc.ClientConnInterface{"ours": ours, "grpc-go": stock} {
+		c := pb.NewTestServiceClient(cc)
+		if _, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{}); err != nil {
+			t.Error(name, err)
+		}
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+secret)
+		if _, err := c.UnaryCall(ctx, &pb.SimpleRequest{}); status.Code(err) != codes.Unauthenticated {
+			t.Errorf("%s: %v, want a token to be refused", name, err)
+		}
 	}
 }
 

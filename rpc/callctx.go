@@ -121,11 +121,11 @@ func (s *serverStream) incoming() metadata.MD {
 	if s.md == nil {
 		s.md = toMD(s.pairs)
 		s.md.Set("content-type", contentType(s.subtype))
-		if s.c.hello.Authority != "" {
-			s.md.Set(":authority", s.c.hello.Authority)
+		if a := s.c.hello.Authority; a != "" && printable(a) {
+			s.md.Set(":authority", a)
 		}
-		if s.c.hello.Agent != "" {
-			s.md.Set("user-agent", s.c.hello.Agent)
+		if a := s.c.hello.Agent; a != "" && printable(a) {
+			s.md.Set("user-agent", a)
 		}
 	}
 	return s.md

@@ -150,6 +150,9 @@ func (s *clientStream) onHeader(p []byte) error {
 	if err := pairs.Check(); err != nil {
 		return err
 	}
+	if n := len(p); n > s.c.limits.MaxHeader {
+		return errHeaderSize(n, s.c.limits.MaxHeader)
+	}
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	if s.hasHeader {
@@ -170,6 +173,9 @@ func (s *clientStream) onClose(h rpcwire.Head, p []byte) error {
 	r, err := rpcwire.ParseClosing(h.Flags, p)
 	if err != nil {
 		return err
+	}
+	if n := len(r.Header) + len(r.Trailer); n > s.c.limits.MaxHeader {
+		return errHeaderSize(n, s.c.limits.MaxHeader)
 	}
 	if h.Flags&rpcwire.FlagMessage != 0 {
 		if err := s.c.spend(len(r.Rest)); err != nil {

@@ -208,7 +208,7 @@ func decompress(name string, b []byte, most int) ([]byte, error) {
 	}
 	r, err := comp.Decompress(bytes.NewReader(b))
 	if err == nil {
-		b, err = io.ReadAll(io.LimitReader(r, int64(most)+1))
+		b, err = io.ReadAll(io.LimitReader(r, int64(most)+1)) // most is an int32
 	}
 	if err != nil {
 		return nil, status.Errorf(codes.Internal, "grpc: failed to decompress the received message: %v", err)

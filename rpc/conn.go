@@ -53,10 +53,10 @@ type conn struct {
 	heardOf int // streams that the last dispatchAll has woken
 	in      []byte
 	r, n    int
-	brimful bool // the last read has left no room
-	files   []*os.File
-	unread  int // bytes of messages for which the peer has no credit back yet
-	total   int // what it may still send
+	brimful bool       // the last read has left no room
+	files   []*os.File // that no call has claimed yet
+	unread  int        // bytes of messages for which the peer has no credit back yet
+	total   int        // what it may still send
 	methods []*method
 	own     *clientStream // of the holder: its answer need not be copied
 	answers atomic.Bool   // answers are queued and not yet sent
@@ -71,9 +71,11 @@ type conn struct {
 	asked     atomic.Bool   // a question of ours is open
 
 	mu       sync.Mutex
+	held     atomic.Int32    // files that came and that no handler has taken
 	ours     []*clientStream // guarded by mu
 	free     []uint32        // guarded by mu: places of ours that are free
 	theirs   []*serverStream // guarded by mu
+	orphans  []*serverStream // guarded by mu: theirs, once the connection has ended
 	named    map[string]uint32
 	room     *sync.Cond // guarded by mu
 	closing  bool       // guarded by mu: no new streams of ours
@@ -109,6 +111,8 @@ type connConfig struct {
 }
 
 func newConn(t transport.Conn, dialled bool, hello rpcwire.Hello, cfg connConfig) *conn {
+	hello.Streams = min(hello.Streams, maxStreams)
+	hello.Header = min(hello.Header, maxHeader)
 	c := &conn{
 		t: t, dialled: dialled, limits: cfg.limits, hello: hello, logger: cfg.logger, serves: cfg.serves,
 		done:  make(chan struct{}),
@@ -160,7 +164,7 @@ func (c *conn) fail(err error) {
 		c.mu.Lock()
 		c.closing = true
 		ours, theirs := c.ours, c.theirs
-		c.ours, c.theirs = nil, nil
+		c.ours, c.theirs, c.orphans = nil, nil, theirs
 		c.room.Broadcast()
 		c.mu.Unlock()
 		st, ok := status.FromError(err)
@@ -279,8 +283,11 @@ func (c *conn) enter(ctx context.Context, s *clientStream) error {
 			c.room.Wait()
 		}
 		stop()
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err := ctx.Err(); err != nil {
+			if len(c.free) > 0 { // whom it was signalled to, maybe us, does not take it
+				c.room.Signal()
+			}
+			return err
 		}
 	}
 	if c.closing {

@@ -4,6 +4,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/transport"
-	"github.com/parley-ipc/parley/transport/tcp"
 )
 
 type perRPC = credentials.PerRPCCredentials
@@ -26,10 +26,18 @@ type extras struct {
 }
 
 // private says that nobody can listen in: TLS, or this machine's own memory
-// and sockets. Plain TCP is not.
+// and sockets. Plain TCP is not, whoever has made the connection.
 func private(t transport.Conn) bool {
-	_, plain := t.(*tcp.Conn)
-	return !plain
+	if s, ok := t.(*stranger); ok {
+		if _, ok := s.Conn.(*tls.Conn); ok {
+			return true
+		}
+	}
+	switch t.RemoteAddr().Network() {
+	case "tcp", "tcp4", "tcp6":
+		return false
+	}
+	return true
 }
 
 // credentials adds to md what each of the call's credentials asks for.
@@ -128,7 +136,7 @@ func (s *serverStream) authorize() *status.Status {
 	if err != nil {
 		return status.Convert(err)
 	}
-	if id.Name != before.Name {
+	if id.Name != before.Name || id.Method != before.Method { // a token's
 		p := *s.peer
 		p.AuthInfo = id
 		s.peer = &p

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,8 @@ func TestHostileFrames(t *testing.T) {
 		"files that did not come":  rawFrame(rpcwire.Open, rpcwire.FlagNamed|rpcwire.FlagFiles, 3, append(append([]byte{0, byte(len(duplex))}, duplex...), 5)),
 		"a window of nothing":      rawFrame(rpcwire.Window, 0, 0, []byte{0, 0, 0, 0}),
 		"a window past all bounds": append(rawFrame(rpcwire.Window, 0, 0, []byte{0, 0, 0, 0x7f}), rawFrame(rpcwire.Window, 0, 0, []byte{0, 0, 0, 0x7f})...),
+		"a method's name too long": rawOpen(3, "/"+strings.Repeat("x", 5000)+"/y", nil),
+		"a codec's name too long":  rawFrame(rpcwire.Open, rpcwire.FlagNamed|rpcwire.FlagExtra, 3, (&rpcwire.Opening{Flags: rpcwire.FlagNamed | rpcwire.FlagExtra, Name: []byte(duplex), Subtype: make([]byte, 60<<10)}).Append(nil)),
 		"an answer to no call":     rawFrame(rpcwire.Close, 0, 2, nil),
 		"more than the window":     flood(),
 	} {

@@ -33,6 +33,9 @@ func attempt(err error) error {
 
 // prepare reads from ctx what goes with a call.
 func (c *conn) prepare(ctx context.Context, o *opening, method string, opts *callOptions, extra []perRPC) error {
+	if len(method) > maxName {
+		return status.Errorf(codes.Internal, "a method's name of %d bytes, of at most %d", len(method), maxName)
+	}
 	o.method = method
 	o.deadline, _ = ctx.Deadline()
 	md := outgoing(ctx)
@@ -47,7 +50,7 @@ func (c *conn) prepare(ctx context.Context, o *opening, method string, opts *cal
 		if o.pairs, err = appendPairs(nil, md); err != nil {
 			return err
 		}
-		if most := min(int(c.hello.Header), maxHeader); len(o.pairs) > most {
+		if most := int(c.hello.Header); len(o.pairs) > most {
 			return status.Errorf(codes.Internal, "header list size to send violates the maximum size (%d bytes) set by server", most)
 		}
 	}

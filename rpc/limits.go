@@ -2,7 +2,10 @@
 
 package rpc
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Limits bound what a peer may cost us. The zero value means the defaults.
 type Limits struct {
@@ -45,7 +48,12 @@ type Limits struct {
 	KeepaliveTimeout time.Duration
 }
 
-const maxHeader = 56 << 10
+const (
+	maxHeader  = 56 << 10
+	maxStreams = 1 << 20
+	maxName    = 4 << 10 // of a method's name: it is kept with its number
+	maxFiles   = 1024    // open files of a peer's that no handler has taken
+)
 
 func orElse[T int | time.Duration](v, def T) T {
 	if v <= 0 {
@@ -55,9 +63,9 @@ func orElse[T int | time.Duration](v, def T) T {
 }
 
 func (l Limits) withDefaults() Limits {
-	l.MaxStreams = min(orElse(l.MaxStreams, 1000), 1<<20)
-	l.MaxMessage = orElse(l.MaxMessage, 4<<20)
-	l.MaxSendMessage = orElse(l.MaxSendMessage, 1<<31-1)
+	l.MaxStreams = min(orElse(l.MaxStreams, 1000), maxStreams)
+	l.MaxMessage = min(orElse(l.MaxMessage, 4<<20), math.MaxInt32)
+	l.MaxSendMessage = min(orElse(l.MaxSendMessage, math.MaxInt32), math.MaxInt32)
 	l.MaxHeader = min(orElse(l.MaxHeader, 32<<10), maxHeader)
 	l.StreamWindow = min(max(orElse(l.StreamWindow, 9<<19), minWindow), 1<<30)
 	l.ConnWindow = min(max(orElse(l.ConnWindow, 16<<20), minWindow), 1<<30)

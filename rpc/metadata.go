@@ -95,13 +95,17 @@ func printable(v string) bool {
 	return true
 }
 
-// toMD makes metadata of pairs; what belongs to the protocol cannot be forged.
+// toMD makes metadata of pairs. What belongs to the protocol cannot be forged,
+// and what no honest peer can send is left out: a program may hand metadata on
+// to where a line break begins another header.
 func toMD(p rpcwire.Pairs) metadata.MD {
 	md := metadata.MD{}
 	p.Each(func(k, v []byte) {
-		if key := string(k); !reserved(key) {
-			md[key] = append(md[key], string(v))
+		key, value := string(k), string(v)
+		if reserved(key) || checkKey(key) != nil || !strings.HasSuffix(key, "-bin") && !printable(value) {
+			return
 		}
+		md[key] = append(md[key], value)
 	})
 	return md
 }

@@ -3,6 +3,7 @@
 package rpc
 
 import (
+	"math"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -46,12 +47,12 @@ func (o *callOptions) apply(opts []grpc.CallOption) error {
 		case grpc.OnFinishCallOption:
 			o.finish = append(o.finish, v.OnFinish)
 		case grpc.MaxRecvMsgSizeCallOption:
-			o.maxRecv = max(v.MaxRecvMsgSize, 0)
+			o.maxRecv = min(max(v.MaxRecvMsgSize, 0), math.MaxInt32)
 			if v.MaxRecvMsgSize <= 0 {
 				o.maxRecv = -1
 			}
 		case grpc.MaxSendMsgSizeCallOption:
-			o.maxSend, o.hasSend = v.MaxSendMsgSize, true
+			o.maxSend, o.hasSend = min(v.MaxSendMsgSize, math.MaxInt32), true
 		case grpc.PerRPCCredsCallOption:
 			o.creds = append(o.creds, v.Creds)
 		case grpc.CompressorCallOption:

@@ -56,10 +56,7 @@ func (s *serverStream) retire() {
 // over lets go of what the call has had.
 func (s *serverStream) over(err error) {
 	s.cancel(context.Canceled)
-	for _, f := range s.files {
-		_ = f.Close()
-	}
-	s.files = nil
+	s.dropFiles()
 	if s.in.wake != nil {
 		s.in.mu.Lock()
 		s.in.drop()
@@ -84,9 +81,9 @@ func (s *serverStream) fillClosing(r *rpcwire.Closing, st *status.Status) {
 		r.Flags |= rpcwire.FlagTrailer
 		r.Trailer, err = appendPairs(nil, s.trailer)
 	}
-	if n := len(r.Header) + len(r.Trailer); err != nil || n > maxHeader {
+	if n := len(r.Header) + len(r.Trailer); err != nil || n > int(s.c.hello.Header) {
 		*r = rpcwire.Closing{}
-		fillStatus(r, status.Newf(codes.Internal, "header and trailer of %d bytes cannot be sent: %v", n, err))
+		fillStatus(r, errHeaderList)
 	}
 }
 
@@ -207,6 +204,9 @@ func (s *serverStream) setHeader(md metadata.MD) error {
 	return nil
 }
 
+// errHeaderList is what grpc-go says of metadata larger than the peer takes.
+var errHeaderList = status.New(codes.Internal, "transport: trying to send header list size larger than the limit set by peer")
+
 var errHeaderSent = status.Error(codes.Internal, "transport: SendHeader called multiple times")
 
 func (s *serverStream) sendHeader(md metadata.MD) error {
@@ -219,8 +219,8 @@ func (s *serverStream) sendHeader(md metadata.MD) error {
 		return errHeaderSent
 	}
 	pairs, err := appendPairs(nil, s.header)
-	if err == nil && len(pairs) > maxHeader {
-		err = status.Errorf(codes.Internal, "a header of %d bytes cannot be sent", len(pairs))
+	if err == nil && len(pairs) > int(s.c.hello.Header) {
+		err = errHeaderList.Err()
 	}
 	if err != nil {
 		s.hmu.Unlock()

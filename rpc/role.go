@@ -96,6 +96,7 @@ func (c *conn) hold() {
 		}
 		if err != nil {
 			c.fail(err)
+			c.closeFiles()
 			c.crew.discharge()
 			return
 		}
@@ -117,7 +118,7 @@ func (c *conn) fill(ctx context.Context) error {
 	n, err := c.read(ctx, c.in[c.n:])
 	c.n += n
 	c.brimful = c.n == len(c.in)
-	if n > 0 {
+	if n > 0 && (err == nil || !errors.Is(err, errFiles)) { // else it comes again
 		c.heard.Add(1)
 		return nil
 	}
@@ -136,22 +137,6 @@ func (c *conn) read(ctx context.Context, p []byte) (int, error) {
 	}
 	return c.readKicked(ctx, p)
 }
-
-var errFiles = errors.New("the peer sends files that belong to no call")
-
-// keepFiles keeps what came until an opening claims it.
-func (c *conn) keepFiles(files []*os.File) error {
-	if len(files) == 0 {
-		return nil
-	}
-	c.files = append(c.files, files...)
-	if c.serves == nil || len(c.files) > maxLooseFiles {
-		return errFiles
-	}
-	return nil
-}
-
-const maxLooseFiles = 256
 
 func (c *conn) readOnce(p []byte) (int, error) {
 	if t, ok := c.t.(transport.FilePasser); ok && c.serves != nil {

@@ -51,6 +51,8 @@ type serverStream struct {
 	md    metadata.MD
 	files []*os.File
 
+	brought bool // files came with the call
+
 	hmu        sync.Mutex // what goes back beside the messages
 	header     metadata.MD
 	trailer    metadata.MD
@@ -80,8 +82,8 @@ func (c *conn) onOpen(h rpcwire.Head, p []byte) (mine bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	if len(r.Metadata) > c.limits.MaxHeader {
-		return true, errHeaderSize(len(r.Metadata), c.limits.MaxHeader)
+	if n := len(r.Metadata) + len(r.Subtype) + len(r.Encoding); n > c.limits.MaxHeader || len(r.Name) > maxName {
+		return true, errHeaderSize(n+len(r.Name), c.limits.MaxHeader)
 	}
 	if h.Flags&rpcwire.FlagMessage != 0 {
 		if err := c.spend(len(r.Rest)); err != nil {
@@ -99,10 +101,14 @@ func (c *conn) onOpen(h rpcwire.Head, p []byte) (mine bool, err error) {
 		if len(c.files) < r.Files {
 			return true, fmt.Errorf("%w: files that did not come", rpcwire.ErrFrame)
 		}
+		s.brought = true
 		s.files = append(s.files, c.files[:r.Files]...)
 		c.files = c.files[r.Files:]
 	}
 	refuse, err := c.admit(h.Stream, s)
+	if err != nil || refuse {
+		s.dropFiles()
+	}
 	if err != nil {
 		return true, err
 	}

@@ -3,6 +3,10 @@
 package rpc
 
 import (
+	"math"
+	"strings"
+	"unicode/utf8"
+
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -12,24 +16,37 @@ import (
 )
 
 const (
-	maxText    = 8 << 10
-	maxDetails = 32 << 10
+	maxText    = 64 << 10 // with details, header and trailer it fits a frame
+	maxDetails = 128 << 10
 )
 
-// fill puts st into the closing. What is too large is cut, or left out.
+// fillStatus puts st into the closing. What is too large is cut, or left out.
 func fillStatus(r *rpcwire.Closing, st *status.Status) {
 	if st.Code() == codes.OK {
 		return
 	}
 	r.Flags |= rpcwire.FlagStatus
 	r.Code = uint32(st.Code())
-	text := st.Message()
-	r.Text = []byte(text[:min(len(text), maxText)])
+	if r.Code > math.MaxInt32 {
+		r.Code = uint32(codes.Unknown)
+	}
+	r.Text = []byte(cutText(st.Message()))
 	if p := st.Proto(); len(p.GetDetails()) > 0 {
 		if b, err := proto.Marshal(p); err == nil && len(b) <= maxDetails {
 			r.Details = b
 		}
 	}
+}
+
+// cutText is as much of a status's text as is sent, valid UTF-8 as with grpc-go.
+func cutText(text string) string {
+	if !utf8.ValidString(text) {
+		text = string([]rune(text)) // each byte that is none becomes U+FFFD
+	}
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "")
+	}
+	return text
 }
 
 // statusOf reads the status in a closing.
