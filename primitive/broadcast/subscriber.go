@@ -215,6 +215,9 @@ func (s *Subscriber) pause(ctx context.Context) error {
 	}
 	start := time.Now()
 	if d := s.streaming(start); d > 0 && !s.pacer.Awake() {
+		if nap(d) {
+			return nil
+		}
 		return fault.Wrap("receive", "", rest(ctx, d))
 	}
 	if s.pacer.Spin(s.moved) || s.pacer.Awake() {
