@@ -12,9 +12,8 @@ import (
 	"github.com/parley-ipc/parley/internal/wake"
 )
 
-// sparse is how many looks of the Pacer share one at the socket, which is a
-// system call.
-const sparse = 4
+// share is how many busy sockets a slot for a spinner can serve.
+const share = 3
 
 // Socket is one socket whose reader may poll. Its zero value does not.
 type Socket struct {
@@ -30,8 +29,8 @@ type polling struct {
 	mu    sync.Mutex
 	pacer wake.Pacer // guarded by mu
 	fd    int        // guarded by mu: lent while spin runs
-	looks uint       // guarded by mu
 	met   bool       // guarded by mu
+	seen  int64      // guarded by mu: when crowd counted it last
 
 	spin func(fd uintptr) // these two are allocated once
 	look func() bool
@@ -50,11 +49,8 @@ func (s *Socket) Set(sock syscall.Conn, mode wake.Mode) {
 	if err != nil {
 		return
 	}
-	p := &polling{raw: raw, pacer: wake.NewPacer(mode)}
-	p.look = func() bool {
-		p.looks++
-		return p.looks%sparse == 0 && pending(p.fd)
-	}
+	p := &polling{raw: raw, pacer: wake.NewSparsePacer(mode)}
+	p.look = func() bool { return pending(p.fd) }
 	p.spin = func(fd uintptr) {
 		p.fd = int(fd)
 		p.met = p.pacer.Spin(p.look)
@@ -76,6 +72,10 @@ func (s *Socket) Await() Sleep {
 		return Sleep{}
 	}
 	p.met = false
+	if busy.note(&p.seen) > share*max(1, wake.Slots()) {
+		p.mu.Unlock()
+		return Sleep{}
+	}
 	if err := p.raw.Control(p.spin); p.met || err != nil {
 		p.mu.Unlock()
 		return Sleep{}

@@ -21,6 +21,7 @@ const (
 	budget      = 50 * time.Microsecond // about one wake-up of a sleeping processor
 	roundAlways = time.Millisecond      // Always comes back this often, so that its caller can look round
 	yieldEvery  = 10 * time.Microsecond
+	others      = 5 * time.Microsecond // a yield this long: the process has better things to do than to spin
 
 	glance    = 40 // looks that take no slot: half a microsecond
 	clockMask = 63 // looks between two readings of the clock
@@ -56,11 +57,12 @@ const (
 // It belongs to one goroutine at a time.
 type Pacer struct {
 	mode     Mode
-	penalty  int // what the last spin in vain has cost
-	skip     int // waits of it that are left
-	vain     int // tries in vain at maxPenalty since the last long one
-	patience int // how many of them until the next
-	warm     int // brief sleeps in a row, at most warmest
+	sparse   uint // looks are system calls: one in so many steps; else 1
+	penalty  int  // what the last spin in vain has cost
+	skip     int  // waits of it that are left
+	vain     int  // tries in vain at maxPenalty since the last long one
+	patience int  // how many of them until the next
+	warm     int  // brief sleeps in a row, at most warmest
 
 	lingered bool // the last wait was spun in vain
 	crowded  int  // how often in a row such a one was followed by a sleep that ended at once
@@ -70,7 +72,14 @@ type Pacer struct {
 // NewPacer returns a Pacer for one side of one connection.
 func NewPacer(mode Mode) Pacer {
 	room.open()
-	return Pacer{mode: mode, patience: minPatience, runs: minRuns}
+	return Pacer{mode: mode, sparse: 1, patience: minPatience, runs: minRuns}
+}
+
+// NewSparsePacer is NewPacer for a side whose looks are system calls.
+func NewSparsePacer(mode Mode) Pacer {
+	p := NewPacer(mode)
+	p.sparse = 4
+	return p
 }
 
 // Spin calls done until it returns true, and says whether it did. It returns
@@ -81,17 +90,12 @@ func (p *Pacer) Spin(done func() bool) bool {
 	if p.mode == Off || p.mode == Auto && (p.skip > 0 || !room.any()) {
 		return false
 	}
-	met, tried := p.glance(done), true
-	if !met {
-		met, tried = p.linger(done, p.limit())
-	}
-	switch {
-	case met:
+	met := p.glance(done) || p.linger(done, p.limit())
+	if met {
 		p.penalty, p.vain, p.crowded = 0, 0, 0
 		p.patience = max(p.patience/2, minPatience)
 		p.runs = max(p.runs/2, minRuns)
-	case tried:
-		p.lingered = true
+	} else {
 		p.penalty = min(max(1, 2*p.penalty), maxPenalty)
 		p.skip = p.penalty
 	}
@@ -165,6 +169,9 @@ func (p *Pacer) Rest(n uint32) {
 
 // glance looks for half a microsecond, too short to need a slot.
 func (p *Pacer) glance(done func() bool) bool {
+	if p.sparse > 1 {
+		return done()
+	}
 	if room.single.Load() {
 		runtime.Gosched() // whoever would end the wait may be behind us in the queue
 	}
@@ -178,20 +185,22 @@ func (p *Pacer) glance(done func() bool) bool {
 }
 
 // linger looks for as long as limit, in one of the process's few slots, and
-// lets others run now and then. Without a slot nothing was tried.
-func (p *Pacer) linger(done func() bool, limit time.Duration) (met, tried bool) {
-	if p.mode == Auto && !room.enter() {
-		return done(), false
-	}
+// lets others run now and then. If they need the processor, or all slots are
+// taken, it is time to sleep: whoever has much to do wins nothing by waiting
+// for one thing.
+func (p *Pacer) linger(done func() bool, limit time.Duration) bool {
 	if p.mode == Auto {
+		if othersRun() || !room.enter() {
+			return done()
+		}
 		defer room.leave()
 	}
 	start := time.Now()
 	room.refresh(start)
 	yielded := time.Duration(0)
 	for i := uint(1); ; i++ {
-		if done() {
-			return true, true
+		if i%p.sparse == 0 && done() {
+			return true
 		}
 		relax(1)
 		if i&clockMask != 0 {
@@ -199,11 +208,22 @@ func (p *Pacer) linger(done func() bool, limit time.Duration) (met, tried bool) 
 		}
 		now := time.Since(start)
 		if now > limit {
-			return false, true
+			p.lingered = true
+			return false
 		}
 		if now-yielded > yieldEvery || room.single.Load() {
+			if othersRun() && p.mode == Auto {
+				return done()
+			}
 			yielded = now
-			runtime.Gosched()
 		}
 	}
+}
+
+// othersRun yields to runnable goroutines, and says whether there were any
+// with work for longer than we should spin.
+func othersRun() bool {
+	start := time.Now()
+	runtime.Gosched()
+	return time.Since(start) > others
 }

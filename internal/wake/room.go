@@ -52,6 +52,9 @@ func (r *spinRoom) any() bool {
 	return r.max.Load() > 0
 }
 
+// Slots is how many may spin at once.
+func Slots() int32 { return room.max.Load() }
+
 func (r *spinRoom) enter() bool {
 	if r.spinners.Add(1) <= r.max.Load() {
 		return true

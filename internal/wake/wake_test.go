@@ -3,6 +3,7 @@
 package wake
 
 import (
+	"runtime"
 	"testing"
 	"time"
 )
@@ -234,5 +235,36 @@ func TestDoesNotPart(t *testing.T) {
 				t.Errorf("parted %d times", *n)
 			}
 		})
+	}
+}
+
+// Whoever has other goroutines to run does not spin while they wait.
+func TestOthersComeFirst(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	allow(t, 1)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for start := time.Now(); time.Since(start) < time.Millisecond; {
+			}
+			runtime.Gosched()
+		}
+	}()
+	p := NewPacer(Auto)
+	looks := 0
+	if p.Spin(func() bool { looks++; return false }) {
+		t.Error("saw what never was")
+	}
+	close(stop)
+	<-done
+	if looks > glance+1 {
+		t.Errorf("%d looks while another goroutine waited for the processor", looks)
 	}
 }
