@@ -53,7 +53,9 @@ type conn struct {
 	heardOf int // streams that the last dispatchAll has woken
 	in      []byte
 	r, n    int
-	brimful bool       // the last read has left no room
+	brimful bool // the last read has left no room
+	landing landing
+	sip     bool       // a part has landed: read the next one's head, and no more
 	files   []*os.File // that no call has claimed yet
 	unread  int        // bytes of messages for which the peer has no credit back yet
 	total   int        // what it may still send

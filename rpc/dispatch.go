@@ -14,6 +14,11 @@ import (
 // caller's stream, has got something, which may lie in the reader's buffer.
 func (c *conn) dispatchAll(own *clientStream) (mine bool, err error) {
 	c.own = own
+	if c.landing.to != nil {
+		if mine, err = c.landed(); err != nil || !mine {
+			return mine, err
+		}
+	}
 	for c.n-c.r >= rpcwire.HeadSize {
 		h, err := rpcwire.ParseHead(c.in[c.r:])
 		if err != nil {
@@ -21,6 +26,7 @@ func (c *conn) dispatchAll(own *clientStream) (mine bool, err error) {
 		}
 		end := c.r + rpcwire.HeadSize + int(h.Length)
 		if end > c.n {
+			c.land(h)
 			break
 		}
 		p := c.in[c.r+rpcwire.HeadSize : end : end]

@@ -19,9 +19,10 @@ type inbox struct {
 	mu      sync.Mutex
 	q       []message // guarded by mu; from head on
 	head    int
-	part    []byte // guarded by mu: what has come of the message that is coming
-	pooled  *[]byte
-	need    int // guarded by mu: how many bytes that one has; 0: none is coming
+	part    []byte  // guarded by mu: what has come of the message that is coming
+	pooled  *[]byte // what part lies in
+	quay    *[]byte // guarded by mu: what the first frame of a message has landed in
+	need    int     // guarded by mu: how many bytes that one has; 0: none is coming
 	packed  bool
 	skip    bool // guarded by mu: it is too large, and thrown away
 	max     int
@@ -43,6 +44,8 @@ func cost(n int) int { return n + rpcwire.Overhead }
 // add takes in a part. The caller holds mu and wakes the receiver. Its error
 // ends the connection.
 func (in *inbox) add(flags uint8, b []byte) error {
+	quay := in.quay
+	in.quay = nil
 	if in.gone {
 		return nil // it crossed our Reset
 	}
@@ -51,7 +54,10 @@ func (in *inbox) add(flags uint8, b []byte) error {
 		return errWindow
 	}
 	if in.need == 0 && flags&rpcwire.FlagPart == 0 {
-		m := copyMessage(b, flags&rpcwire.FlagCompressed != 0)
+		m := message{b: b, pooled: quay, compressed: flags&rpcwire.FlagCompressed != 0}
+		if quay == nil {
+			m = copyMessage(b, m.compressed)
+		}
 		m.owed = cost(len(b))
 		in.put(m)
 		return nil
@@ -61,16 +67,20 @@ func (in *inbox) add(flags uint8, b []byte) error {
 		if len(b) < 4 {
 			return rpcwire.ErrFrame
 		}
-		in.begin(int(binary.LittleEndian.Uint32(b)), 16*len(b), flags&rpcwire.FlagCompressed != 0)
+		in.begin(int(binary.LittleEndian.Uint32(b)), 16*len(b), flags&rpcwire.FlagCompressed != 0, quay)
 		b = b[4:]
 	}
 	if len(in.part)+len(b) > in.need || len(b) == 0 {
 		return rpcwire.ErrFrame
 	}
-	if in.skip {
+	switch {
+	case in.skip:
 		in.need -= len(b)
-	} else {
-		in.part = append(in.part, b...)
+	case lies(b, in.part): // it has landed
+		in.part = in.part[:len(in.part)+len(b)]
+	default:
+		copy(in.extend(len(b)), b)
+		in.part = in.part[:len(in.part)+len(b)]
 	}
 	in.held += spent
 	if in.pending() == 0 || in.skip {
@@ -94,13 +104,14 @@ func (in *inbox) lend(flags uint8, b []byte) bool {
 		return false
 	}
 	in.window -= cost(len(b))
-	in.q = append(in.q, message{b: b, owed: cost(len(b)), compressed: flags&rpcwire.FlagCompressed != 0})
+	in.q = append(in.q, message{b: b, pooled: in.quay, owed: cost(len(b)), compressed: flags&rpcwire.FlagCompressed != 0})
+	in.quay = nil
 	return true
 }
 
 // begin prepares for a message of size bytes, but for no more than most: what
-// has come must justify what we reserve.
-func (in *inbox) begin(size, most int, compressed bool) {
+// has come must justify what we reserve. Its first frame may lie in quay.
+func (in *inbox) begin(size, most int, compressed bool, quay *[]byte) {
 	in.need, in.packed = size, compressed
 	if in.skip = size > in.max; in.skip {
 		if in.fail == nil {
@@ -108,21 +119,19 @@ func (in *inbox) begin(size, most int, compressed bool) {
 		}
 		return
 	}
-	in.pooled = pool.Get(max(1, min(size, most)))
+	if in.pooled = quay; quay != nil {
+		in.part = (*quay)[4:4]
+		return
+	}
+	in.pooled = pool.Get(min(size, most))
 	in.part = (*in.pooled)[:0]
 }
 
 // finish moves the message that has come into the queue.
 func (in *inbox) finish() {
 	if !in.skip {
-		m := message{b: in.part, compressed: in.packed, owed: in.held}
-		if &(*in.pooled)[0] == &in.part[0] { // append may have moved it
-			m.pooled = in.pooled
-		} else {
-			pool.Put(in.pooled)
-		}
+		in.put(message{b: in.part, pooled: in.pooled, compressed: in.packed, owed: in.held})
 		in.held = 0
-		in.put(m)
 	}
 	in.need, in.part, in.pooled, in.skip = 0, nil, nil, false
 }

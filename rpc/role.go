@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/parley-ipc/parley/internal/rpcwire"
 	"github.com/parley-ipc/parley/transport"
 )
 
@@ -106,6 +107,9 @@ func (c *conn) hold() {
 // fill reads at least one byte. The caller holds the role. On a context's end
 // nothing is lost.
 func (c *conn) fill(ctx context.Context) error {
+	if c.landing.to != nil {
+		return c.fillLanding(ctx)
+	}
 	if c.r > 0 {
 		c.n = copy(c.in, c.in[c.r:c.n])
 		c.r = 0
@@ -115,9 +119,19 @@ func (c *conn) fill(ctx context.Context) error {
 		copy(bigger, c.in[:c.n])
 		c.in = bigger
 	}
-	n, err := c.read(ctx, c.in[c.n:])
+	room := c.in[c.n:]
+	if c.sip && c.n == 0 {
+		room = room[:rpcwire.HeadSize]
+	}
+	n, err := c.read(ctx, room)
 	c.n += n
 	c.brimful = c.n == len(c.in)
+	c.sip = c.sip && n == 0
+	return c.filled(n, err)
+}
+
+// filled is what fill returns after a read.
+func (c *conn) filled(n int, err error) error {
 	if n > 0 && (err == nil || !errors.Is(err, errFiles)) { // else it comes again
 		c.heard.Add(1)
 		return nil

@@ -46,3 +46,44 @@ func (s *stream) tryWrite(p []byte) (n int, err error) {
 	}
 	return n, err
 }
+
+// TryReserve is Reserve for what fits now: it waits for nothing, not even for
+// another Write. It lends nothing, and is nil, if there is no room for n bytes
+// or the connection has come to its end, of which the next Write tells.
+func (c *Conn) TryReserve(n int) []byte {
+	if s, ok := c.link.(*stream); ok {
+		return s.tryReserve(n)
+	}
+	return nil
+}
+
+func (s *stream) tryReserve(n int) []byte {
+	w := &s.wr
+	if n > s.maxLoan() || !w.mu.tryLock() {
+		return nil
+	}
+	if s.writable(context.Background(), "reserve") != nil || !s.hasRoom(n) {
+		s.unlock(&w.half)
+		return nil
+	}
+	w.lent.Store(1 + int64(n))
+	return w.ring.Next()[:n:n]
+}
+
+// hasRoom says whether n bytes can be written, and looks for room if they
+// cannot. The writing half is locked.
+func (s *stream) hasRoom(n int) bool {
+	w := &s.wr
+	if w.ring.Free() >= n {
+		return true
+	}
+	_, err := w.ring.Look()
+	if err == nil {
+		err = s.lookTaken()
+	}
+	if err != nil {
+		_ = s.fail(err)
+		return false
+	}
+	return w.ring.Free() >= n
+}
