@@ -129,6 +129,7 @@ func newConn(t transport.Conn, dialled bool, hello rpcwire.Hello, cfg connConfig
 	c.owner = auth.IsOwner(t.Peer())
 	c.w = writer{t: t, c: c, credit: int(hello.Total), born: time.Now(), lastSoon: -time.Hour}
 	c.w.try, _ = t.(tryWriter)
+	c.w.lend, _ = t.(tryLender)
 	_, c.w.cheap = t.(transport.Lender)
 	c.w.quiet = sync.NewCond(&c.w.mu)
 	c.minder = time.AfterFunc(time.Hour, c.mind)

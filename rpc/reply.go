@@ -115,10 +115,27 @@ func (s *serverStream) reply(v any) *status.Status {
 		s.stats.sent(v, plain, n)
 		return nil
 	}
+	if s.putLong(&r, &m) {
+		w.flushUnlock(s.inline.Load() != isInline)
+		s.stats.sent(v, plain, n)
+		return nil
+	}
 	w.mu.Unlock()
 	s.replyLong(&r, m)
 	s.stats.sent(v, plain, n)
 	return nil
+}
+
+// putLong queues a long answer that need not wait for the windows. The caller
+// holds the writer's mu.
+func (s *serverStream) putLong(r *rpcwire.Closing, m *message) bool {
+	w := &s.c.w
+	if r.Flags&rpcwire.FlagHeader != 0 || len(m.b) <= rpcwire.MaxPart || !w.putParts(&s.out, m, 0) {
+		return false
+	}
+	w.putControl(rpcwire.Close, r.Flags, s.id, r.Append(nil))
+	s.retire()
+	return true
 }
 
 // replyLong sends an answer that must wait for the windows.

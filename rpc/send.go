@@ -163,6 +163,42 @@ func (w *writer) putMessage(o *outflow, m *message, flags uint8) bool {
 	return true
 }
 
+// mostAtOnce is the longest message whose parts are queued together: they take
+// as long as others may be kept waiting.
+const mostAtOnce = 9 * rpcwire.MaxPart
+
+// putParts is putMessage for a long message over a transport that takes all of
+// it in no time.
+func (w *writer) putParts(o *outflow, m *message, flags uint8) bool {
+	parts := (4+len(m.b)-1)/rpcwire.MaxPart + 1
+	price := 4 + len(m.b) + parts*rpcwire.Overhead
+	if w.lend == nil || len(m.b) > mostAtOnce || w.crowded() || min(w.credit, o.credit) < price {
+		return false
+	}
+	w.credit -= price
+	o.credit -= price
+	heads := make([]byte, 0, 4+parts*rpcwire.HeadSize)
+	for rest, n := m.b, rpcwire.MaxPart-4; len(rest) > 0; n = rpcwire.MaxPart {
+		h := rpcwire.Head{Kind: rpcwire.Message, Flags: rpcwire.FlagMessage | rpcwire.FlagPart | packed(m), Stream: o.id}
+		c := chunk{b: rest[:min(n, len(rest))]}
+		rest = rest[len(c.b):]
+		if len(rest) == 0 {
+			h.Flags = rpcwire.FlagMessage | flags | packed(m)
+			c.pooled = m.pooled
+		}
+		at := len(heads)
+		if h.Length = uint32(len(c.b)); at == 0 {
+			h.Length += 4
+		}
+		if heads = rpcwire.AppendHead(heads, h); at == 0 {
+			heads = binary.LittleEndian.AppendUint32(heads, uint32(len(m.b)))
+		}
+		w.queue(chunk{b: heads[at:], leads: true})
+		w.queue(c)
+	}
+	return true
+}
+
 func packed(m *message) uint8 {
 	if m.compressed {
 		return rpcwire.FlagCompressed
@@ -233,7 +269,7 @@ func (c *conn) sendMessage(ctx context.Context, o *outflow, m message, end bool)
 		m.free()
 		return o.stop
 	}
-	if w.putMessage(o, &m, last) {
+	if w.putMessage(o, &m, last) || w.putParts(o, &m, last) {
 		w.flushUnlock(true)
 		return nil
 	}

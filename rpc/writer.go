@@ -14,11 +14,18 @@ import (
 // tryWriter is a transport that can write what fits at once.
 type tryWriter interface{ TryWrite(p []byte) (int, error) }
 
+// tryLender is a transport that lends what fits at once, to be written in place.
+type tryLender interface {
+	TryReserve(n int) []byte
+	Commit(n int) error
+}
+
 // chunk is bytes to be written. Pooled ones go back to their pool then.
 type chunk struct {
 	b      []byte
 	pooled *[]byte
 	tail   bool       // b was our tail, and can be again
+	leads  bool       // b is the head of what follows, or ends with it
 	files  []*os.File // go with the first byte; never with pooled bytes
 }
 
@@ -28,9 +35,10 @@ type chunk struct {
 //
 // It also keeps the windows for what we send, under the same lock.
 type writer struct {
-	t   transport.Conn
-	try tryWriter // nil: a write may wait
-	c   *conn
+	t    transport.Conn
+	try  tryWriter // nil: a write may wait
+	lend tryLender // nil: there is nothing to lend
+	c    *conn
 
 	mu      sync.Mutex
 	q       []chunk // guarded by mu: not yet taken by the one who writes
@@ -58,7 +66,7 @@ const (
 // queue appends a chunk of its own. The caller holds mu.
 func (w *writer) queue(c chunk) {
 	if len(w.tail) > 0 {
-		w.q = append(w.q, chunk{b: w.tail, tail: true})
+		w.q = append(w.q, chunk{b: w.tail, tail: true, leads: true})
 		w.queued += len(w.tail)
 		w.tail = nil
 	}
@@ -131,7 +139,19 @@ func (w *writer) drainUnlock(wait bool, rest chunk) {
 			}
 			w.uncrowd()
 		}
+		body, room := w.lendFor(rest)
 		w.mu.Unlock()
+		if room != nil {
+			err := w.writeBoth(room, rest, body)
+			w.mu.Lock()
+			if w.done(rest); err != nil {
+				w.err = err
+				break
+			}
+			rest = chunk{}
+			w.done(body)
+			continue
+		}
 		n, err := w.write(rest, wait)
 		w.mu.Lock()
 		if err != nil {
@@ -153,11 +173,7 @@ func (w *writer) drainUnlock(wait bool, rest chunk) {
 			w.err = errGoaway
 			break
 		}
-		if rest.pooled != nil {
-			pool.Put(rest.pooled)
-		} else if rest.tail {
-			w.keep(rest.b)
-		}
+		w.done(rest)
 		rest = chunk{}
 	}
 	w.busy = false
@@ -166,6 +182,34 @@ func (w *writer) drainUnlock(wait bool, rest chunk) {
 	w.mu.Unlock()
 	if err != nil {
 		w.c.cannotWrite(err)
+	}
+}
+
+// lendFor borrows room for heads and what follows them, so that the peer does
+// not wake up for the heads alone, and takes what follows from the queue. The
+// caller holds mu.
+func (w *writer) lendFor(heads chunk) (body chunk, room []byte) {
+	if w.lend == nil || !heads.leads || len(w.q) == 0 || len(w.q[0].files) > 0 {
+		return chunk{}, nil
+	}
+	if room = w.lend.TryReserve(len(heads.b) + len(w.q[0].b)); room == nil {
+		return chunk{}, nil
+	}
+	return w.next(), room
+}
+
+func (w *writer) writeBoth(room []byte, heads, body chunk) error {
+	n := copy(room, heads.b)
+	copy(room[n:], body.b)
+	return w.lend.Commit(len(room))
+}
+
+// done gives back what has been written. The caller holds mu.
+func (w *writer) done(c chunk) {
+	if c.pooled != nil {
+		pool.Put(c.pooled)
+	} else if c.tail {
+		w.keep(c.b)
 	}
 }
 
