@@ -79,6 +79,10 @@ func TestHostileFrames(t *testing.T) {
 		"a codec's name too long":  rawFrame(rpcwire.Open, rpcwire.FlagNamed|rpcwire.FlagExtra, 3, (&rpcwire.Opening{Flags: rpcwire.FlagNamed | rpcwire.FlagExtra, Name: []byte(duplex), Subtype: make([]byte, 60<<10)}).Append(nil)),
 		"an answer to no call":     rawFrame(rpcwire.Close, 0, 2, nil),
 		"more than the window":     flood(),
+		"a first part too long":    parts(10, 60<<10),
+		"parts of more than all":   parts(200<<10, 100<<10, 128<<10),
+		"an end before the end":    append(parts(200<<10, 100<<10), rawFrame(rpcwire.Message, rpcwire.FlagMessage, 3, make([]byte, 60<<10))...),
+		"a part that goes on":      append(parts(200<<10, 100<<10), rawFrame(rpcwire.Message, rpcwire.FlagMessage|rpcwire.FlagPart, 3, make([]byte, 100<<10))...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, scheme := range []string{"unix://", "shm://"} {
@@ -106,6 +110,17 @@ func flood() []byte {
 	b := rawOpen(3, "/grpc.testing.TestService/EmptyCall", nil)
 	for range 200 {
 		b = append(b, rawFrame(rpcwire.Message, rpcwire.FlagMessage, 3, make([]byte, 60<<10))...)
+	}
+	return b
+}
+
+// parts is the beginning of a message of size bytes to a unary call.
+func parts(size int, lengths ...int) []byte {
+	b := rawOpen(3, "/grpc.testing.TestService/UnaryCall", nil)
+	pre := binary.LittleEndian.AppendUint32(nil, uint32(size))
+	for _, n := range lengths {
+		b = append(b, rawFrame(rpcwire.Message, rpcwire.FlagMessage|rpcwire.FlagPart, 3, append(pre, make([]byte, n)...))...)
+		pre = nil
 	}
 	return b
 }
