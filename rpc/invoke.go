@@ -161,7 +161,7 @@ func (s *clientStream) answer(reply any) error {
 	}
 	s.in.mu.Lock()
 	m, ok := s.in.take()
-	fail, st, closed, refused := s.in.fail, s.status, s.closed, s.refused
+	fail, st, closed, refused, more := s.in.fail, s.status, s.closed, s.refused, s.in.pending() > 0
 	s.in.mu.Unlock()
 	switch {
 	case fail != nil && (!closed || st.Code() == codes.OK):
@@ -170,6 +170,8 @@ func (s *clientStream) answer(reply any) error {
 		err = errAgain
 	case st != nil && st.Code() != codes.OK:
 		err = st.Err()
+	case more:
+		err = status.Error(codes.Internal, "cardinality violation: expected <EOF> for non server-streaming RPCs, but received another message")
 	case !ok:
 		err = status.Error(codes.Internal, "cardinality violation: received no response message from non-server-streaming RPC")
 	default:

@@ -134,7 +134,7 @@ func (w way) backend() rpctest.Backend {
 			Logger:            slog.New(slog.NewTextHandler(t.Output(), nil)),
 			Listen:            w.listen(t),
 			UnaryInterceptors: o.Unary, StreamInterceptors: o.Stream,
-			Limits: rpc.Limits{MaxMessage: o.MaxRecv, MaxSendMessage: o.MaxSend},
+			Limits: rpc.Limits{MaxMessage: o.MaxRecv, MaxSendMessage: o.MaxSend, MaxStreams: o.MaxStreams, MaxHeader: o.MaxHeader},
 		})
 		register(s)
 		ln, err := s.Listen(t.Context(), w.address(t))

@@ -57,6 +57,7 @@ type serverStream struct {
 	header     metadata.MD
 	trailer    metadata.MD
 	headerSent bool
+	verdict    *status.Status // of a stream: what it ends with whatever its handler says
 }
 
 var _ grpc.ServerStream = (*streamView)(nil)
@@ -209,11 +210,11 @@ func (s *serverStream) takeIn(flags uint8, b []byte) (mine bool, err error) {
 	}
 	n := s.in.credit()
 	var m message
-	ready := false
+	one, ready := false, false
 	if !s.started && (s.in.ended || s.in.fail != nil) {
 		s.started = true
-		m, ready = s.in.take()
-		ready = ready && s.in.pending() == 0 && s.in.fail == nil
+		m, one = s.in.take()
+		ready = one && s.in.pending() == 0 && s.in.fail == nil
 	} else if s.in.wake != nil {
 		s.c.heardOf++
 		select {
@@ -234,8 +235,10 @@ func (s *serverStream) takeIn(flags uint8, b []byte) (mine bool, err error) {
 		return s.startUnary(m)
 	case fail != nil:
 		s.close(status.Convert(fail), nil)
+	case one:
+		s.close(status.Convert(errManyRequests), nil)
 	default:
-		s.close(status.New(codes.Internal, "cardinality violation: a unary call needs exactly one message"), nil)
+		s.close(status.Convert(errNoRequest), nil)
 	}
 	m.free()
 	return true, nil
@@ -306,7 +309,7 @@ func (s *serverStream) panicked(p any) *status.Status {
 
 // runStream runs a streaming handler.
 func (s *serverStream) runStream() {
-	s.close(s.handleStream(), nil)
+	s.close(s.verdictOr(s.handleStream()), nil)
 }
 
 func (s *serverStream) handleStream() (st *status.Status) {

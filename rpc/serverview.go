@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -17,7 +18,8 @@ import (
 // streamView is a serverStream as its streaming handler sees it.
 type streamView struct {
 	*serverStream
-	ctx context.Context
+	ctx      context.Context
+	received bool // a message, by RecvMsg
 }
 
 // Context implements grpc.ServerStream.
@@ -34,6 +36,12 @@ func (v *streamView) SetTrailer(md metadata.MD) { v.setTrailer(md) }
 
 // SendMsg implements grpc.ServerStream.
 func (v *streamView) SendMsg(msg any) error {
+	err := v.send(msg)
+	v.judge(err)
+	return err
+}
+
+func (v *streamView) send(msg any) error {
 	s := v.serverStream
 	s.hmu.Lock()
 	sent := s.headerSent
@@ -83,7 +91,50 @@ func (s *serverStream) sendHeaderQuietly() error {
 
 // RecvMsg implements grpc.ServerStream.
 func (v *streamView) RecvMsg(msg any) error {
-	s := v.serverStream
+	err := v.recv(msg)
+	v.judge(err)
+	return err
+}
+
+// recv takes one message. A caller that streams none sends exactly one, and its
+// end is waited for.
+func (v *streamView) recv(msg any) error {
+	s, only := v.serverStream, !v.m.stream.ClientStreams
+	m, err := s.next()
+	if err != nil {
+		if err == io.EOF && only && !v.received {
+			return errNoRequest
+		}
+		return err
+	}
+	v.received = true
+	err = decode(s.codec, s.encoding, s.in.max, &m, msg, "failed to unmarshal the received message")
+	if err == nil {
+		s.stats.got(msg, &m)
+	}
+	m.free()
+	if err != nil || !only {
+		return err
+	}
+	more, err := s.next()
+	if err == io.EOF {
+		return nil
+	}
+	if err == nil {
+		more.free()
+		return errManyRequests
+	}
+	return err
+}
+
+// What grpc-go says to a caller that does not send exactly one request.
+var (
+	errNoRequest    = status.Error(codes.Internal, "cardinality violation: received no request message from non-client-streaming RPC")
+	errManyRequests = status.Error(codes.Internal, "cardinality violation: received multiple request messages for non-client-streaming RPC")
+)
+
+// next waits for the caller's next message. io.EOF is the end of them.
+func (s *serverStream) next() (message, error) {
 	for {
 		s.in.mu.Lock()
 		m, ok := s.in.take()
@@ -94,22 +145,40 @@ func (v *streamView) RecvMsg(msg any) error {
 		}
 		switch {
 		case ok:
-			err := decode(s.codec, s.encoding, s.in.max, &m, msg, "failed to unmarshal the received message")
-			if err == nil {
-				s.stats.got(msg, &m)
-			}
-			m.free()
-			return err
+			return m, nil
 		case fail != nil:
-			return fail
+			return message{}, fail
 		case s.Err() != nil:
-			return toStatus(s.Err()).Err()
+			return message{}, toStatus(s.Err()).Err()
 		case ended:
-			return io.EOF
+			return message{}, io.EOF
 		}
 		select {
 		case <-s.in.wake:
 		case <-s.Done():
 		}
 	}
+}
+
+// judge notes that a message could not be received or sent. As with grpc-go it
+// is what the caller is told, whatever the handler makes of it.
+func (s *serverStream) judge(err error) {
+	if err == nil || err == io.EOF {
+		return
+	}
+	s.hmu.Lock()
+	defer s.hmu.Unlock()
+	if s.verdict == nil {
+		s.verdict = toStatus(err)
+	}
+}
+
+// verdictOr is how a stream ends whose handler has returned st.
+func (s *serverStream) verdictOr(st *status.Status) *status.Status {
+	s.hmu.Lock()
+	defer s.hmu.Unlock()
+	if s.verdict != nil {
+		return s.verdict
+	}
+	return st
 }

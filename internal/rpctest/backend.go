@@ -35,9 +35,10 @@ type Client interface {
 // ServerOptions are those of grpc-go's that scenes need. Zero means its
 // defaults.
 type ServerOptions struct {
-	MaxRecv, MaxSend int
-	Unary            []grpc.UnaryServerInterceptor
-	Stream           []grpc.StreamServerInterceptor
+	MaxRecv, MaxSend      int
+	MaxStreams, MaxHeader int
+	Unary                 []grpc.UnaryServerInterceptor
+	Stream                []grpc.StreamServerInterceptor
 }
 
 // ClientOptions are likewise those of a client.

@@ -17,7 +17,7 @@ type play struct {
 
 // plays are all scenes.
 func plays() []play {
-	return slices.Concat(unaryPlays, statusPlays(), metadataPlays, streamPlays, limitPlays, cancelPlays, stopPlays, optionPlays)
+	return slices.Concat(unaryPlays, statusPlays(), metadataPlays, streamPlays, limitPlays, cancelPlays, stopPlays, optionPlays, edgePlays)
 }
 
 // Parity plays every scene on grpc-go and on b, and wants the same story from

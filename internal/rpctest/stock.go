@@ -55,6 +55,12 @@ func (o ServerOptions) stock() []grpc.ServerOption {
 	if o.MaxRecv > 0 {
 		options = append(options, grpc.MaxRecvMsgSize(o.MaxRecv))
 	}
+	if o.MaxStreams > 0 {
+		options = append(options, grpc.MaxConcurrentStreams(uint32(o.MaxStreams)))
+	}
+	if o.MaxHeader > 0 {
+		options = append(options, grpc.MaxHeaderListSize(uint32(o.MaxHeader)))
+	}
 	if o.MaxSend > 0 {
 		options = append(options, grpc.MaxSendMsgSize(o.MaxSend))
 	}

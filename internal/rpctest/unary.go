@@ -131,6 +131,9 @@ func statusPlays() []play {
 		{"status/long message", failing(status.Error(codes.Aborted, strings.Repeat("long ", 500)))},
 		{"status/unknown number", failing(status.Error(77, "seventy-seven"))},
 		{"status/details", failing(detailed())},
+		{"status/large details", failing(large(60 << 10))},
+		{"status/not UTF-8", failing(status.Error(codes.Unknown, "a\xff\xfeb\xc3"))},
+		{"status/very long message", failing(status.Error(codes.Aborted, strings.Repeat("lön%", 10_000)))},
 		{"status/wrapped", failing(errors.Join(errors.New("outside"), status.Error(codes.FailedPrecondition, "inside")))},
 	}
 	for c := codes.Canceled; c <= codes.Unauthenticated; c++ {
@@ -149,6 +152,15 @@ func detailed() error {
 
 // failing is a scene in which each kind of method ends with err, after a
 // header and with a trailer.
+// large is a status with so many bytes of details.
+func large(n int) error {
+	st, err := status.New(codes.ResourceExhausted, "all of it").WithDetails(&pb.Payload{Body: []byte(strings.Repeat("d", n))})
+	if err != nil {
+		return err
+	}
+	return st.Err()
+}
+
 func failing(err error) func(*scene) {
 	return func(s *scene) {
 		s.unary = func(ctx context.Context, _ *pb.SimpleRequest) (*pb.SimpleResponse, error) {
