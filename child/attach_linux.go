@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	osexec "os/exec"
+	"strconv"
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
@@ -18,11 +19,14 @@ import (
 )
 
 // attach finds a child that survived an earlier life of ours: whoever listens
-// at its name in our own runtime directory, if it is the uid that we would
-// give it and runs the program that we would start. It is nil, nil if nobody
-// is there.
+// at its name in the runtime directory of the uid that we would give it, if it
+// is that uid and runs the program that we would start. It is nil, nil if
+// nobody is there.
 func attach(ctx context.Context, cfg Config) (*Process, error) {
 	addr := rendezvous(cfg.Name)
+	if cfg.anotherUsers() {
+		addr.User = strconv.FormatUint(uint64(*cfg.UID), 10)
+	}
 	path, err := endpoint.DialPath(addr)
 	if fault.KindOf(err) == fault.Unavailable {
 		return nil, nil
@@ -91,15 +95,23 @@ func sameProgram(pid int, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	running := fmt.Sprintf("/proc/%d/exe", pid)
 	want, err1 := os.Stat(path)
-	got, err2 := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
+	got, err2 := os.Stat(running)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	if !os.SameFile(want, got) {
-		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		exe, _ := os.Readlink(running)
 		return fault.New(fault.InUse, "attach to child", cfg.Name, fmt.Errorf("pid %d, which has the name, runs %s, not %s", pid, exe, path)).
 			WithHint("stop it, or choose another Name; after an upgrade, stop the old one")
 	}
-	return nil
+	if cfg.SHA256 == nil {
+		return nil
+	}
+	f, err := verified(running, cfg.SHA256)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/parley-ipc/parley/fault"
 )
@@ -102,7 +101,10 @@ func begetReady(ctx context.Context, cfg Config, find bool) (*Process, error) {
 	if err := p.awaitReady(ctx); err != nil {
 		p.kill()
 		<-p.Done()
-		return nil, fault.Wrap("start child", cfg.Name, errors.Join(err, p.Err()))
+		if !p.stopped { // it ended before we made it
+			return nil, fault.New(fault.PeerDied, "start child", cfg.Name, errors.Join(err, p.Err()))
+		}
+		return nil, fault.New(fault.KindOf(err), "start child", cfg.Name, err)
 	}
 	cfg.Logger.Info("child is ready", "child", cfg.Name, "pid", p.PID(), "attached", p.Attached())
 	return p, nil
@@ -115,7 +117,7 @@ func (p *Process) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.ReadyTimeout)
 	defer cancel()
 	defer context.AfterFunc(p.ended(), cancel)()
-	if err := p.cfg.Ready(ctx, p); err != nil {
+	if err := p.bounded(ctx, p.cfg.Ready); err != nil {
 		return fmt.Errorf("not ready: %w", err)
 	}
 	return nil
@@ -233,16 +235,4 @@ func (c *Child) over(err error) {
 	c.stop()
 	c.rush()
 	close(c.done)
-}
-
-// sleep reports whether the pause passed, and Stop did not come first.
-func (c *Child) sleep(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-c.ctx.Done():
-		return false
-	}
 }

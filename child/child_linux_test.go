@@ -176,8 +176,20 @@ func TestAnotherUser(t *testing.T) {
 	uid := uint32(12345)
 	cfg.UID, cfg.Dir = &uid, "/"
 	p := start(t, cfg).Process()
-	if got := talkTo(t, p).ask("uid"); got != "12345" || p.Peer().UID != uid {
+	k := talkTo(t, p)
+	if got := k.ask("uid"); got != "12345" || p.Peer().UID != uid {
 		t.Errorf("the child is uid %s, and we think %v", got, p.Peer())
+	}
+	for field, want := range map[string]string{"Uid:": "12345 12345 12345 12345", "Gid:": "12345 12345 12345 12345", "Groups:": ""} {
+		if got := k.ask("status " + field); got != want {
+			t.Errorf("%s %q, want %q", field, got, want)
+		}
+	}
+	env := k.ask("env")
+	for _, name := range []string{"HOME=", "USER=", "LOGNAME=", "XDG_RUNTIME_DIR=", "PARLEY_RUNTIME_DIR="} {
+		if strings.Contains(env, `"`+name) {
+			t.Errorf("it has our %s: %s", name, env)
+		}
 	}
 }
 

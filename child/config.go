@@ -32,7 +32,10 @@ type Orphan uint8
 
 // The values of Orphan.
 const (
-	// Die: the kernel kills the child as soon as its parent has gone.
+	// Die: the kernel kills the child as soon as its parent has gone. Not one
+	// that gains privileges when it is started, by a set-uid bit or file
+	// capabilities, which NoNewPrivileges prevents: such a child learns it from
+	// the end of its connection. What the child has started is its own to end.
 	Die Orphan = iota
 	// Survive: the child goes on and listens by its Name in the runtime
 	// directory, where Start in the parent's next life finds it again. What it
@@ -72,7 +75,8 @@ type Config struct {
 
 	// Env is added to a minimal environment: PATH, HOME, USER, LOGNAME, LANG,
 	// LC_ALL, TZ, TMPDIR, XDG_RUNTIME_DIR and PARLEY_RUNTIME_DIR, as we have
-	// them. With InheritEnv it is added to all that we have.
+	// them; a child of another UID has HOME, USER and LOGNAME of its own and no
+	// runtime directory of ours. With InheritEnv it is added to all that we have.
 	Env        []string
 	InheritEnv bool
 	// Dir is the working directory. Default: ours.
@@ -83,13 +87,16 @@ type Config struct {
 	// NoNewPrivileges: no program that the child executes gains any by a
 	// set-uid bit or file capabilities.
 	NoNewPrivileges bool
-	// Limits are in force before the child's first instruction.
+	// Limits are in force before the child's first instruction. For them, and
+	// for Cgroup, it is held as process.Start has it.
 	Limits []Limit
 	// Cgroup is the directory of a control group, of either version, that the
 	// child is in before its first instruction.
 	Cgroup string
 	// SHA256 is what the program's file must hash to, else it is not started.
-	// It must then be a binary, not a script.
+	// It must then be a binary, not a script. The file that was read is the one
+	// that runs, whatever its path names by then; who may write into the file
+	// itself could still change it in between.
 	SHA256 []byte
 
 	// Plain: no socket and no handshake, for programs that know nothing of
@@ -124,6 +131,9 @@ type Config struct {
 	// MaxPerMinute is how many restarts there may be in a minute; one more and
 	// the child is given up. Default 10; less than 0: no limit.
 	MaxPerMinute int
+
+	// Ready, Live and Drain get a context. One that does not end when that does
+	// has failed and is left behind.
 
 	// Ready, if set, says when a new child can be used: it is called once the
 	// handshake is over, and its error fails the start. ReadyTimeout bounds
@@ -190,24 +200,4 @@ func (c Config) withDefaults() (Config, error) {
 		c.MaxPerMinute = DefaultMaxPerMinute
 	}
 	return c, nil
-}
-
-// kept are the variables that every child gets.
-var kept = []string{
-	"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR",
-	"XDG_RUNTIME_DIR", "PARLEY_RUNTIME_DIR",
-}
-
-// environ is the child's environment; of a name that comes twice the last wins.
-func (c Config) environ() []string {
-	if c.InheritEnv {
-		return append(os.Environ(), c.Env...)
-	}
-	var env []string
-	for _, name := range kept {
-		if v, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+v)
-		}
-	}
-	return append(env, c.Env...)
 }

@@ -114,10 +114,14 @@ func Listen(ctx context.Context, cfg ListenConfig) (*Listener, error) {
 			return nil, errors.Join(err, refuse(in.sock, err), in.sock.Close())
 		}
 	}
+	parent := l.openParent(in)
 	conn, protocol, err := in.answer(ctx, cfg)
 	if err != nil {
 		if later != nil {
 			err = errors.Join(err, later.Close())
+		}
+		if parent != nil {
+			err = errors.Join(err, parent.Close())
 		}
 		return nil, err
 	}
@@ -125,10 +129,26 @@ func Listen(ctx context.Context, cfg ListenConfig) (*Listener, error) {
 	l.ctx, l.close = context.WithCancel(context.Background())
 	if l.survive {
 		l.wg.Go(func() { l.welcome(cfg, later) })
-	} else {
-		l.wg.Go(func() { l.watchParent(in.peer.PID) })
+	}
+	if parent != nil {
+		l.wg.Go(func() { l.watch(parent) })
 	}
 	return l, nil
+}
+
+// openParent comes before the handshake, which then proves that the parent
+// still lived, and that the number was its own. It is nil for one that the
+// child is to survive, or that is in another PID namespace, where the kernel's
+// death signal has to do.
+func (l *Listener) openParent(in *inherited) *process.Process {
+	if l.survive {
+		return nil
+	}
+	parent, err := process.Open(in.peer.PID)
+	if err != nil {
+		return nil
+	}
+	return parent
 }
 
 // Listener gives a child the connection to its parent and, where it is to
@@ -203,20 +223,11 @@ func (l *Listener) Addr() net.Addr { return l.addr.Addr() }
 // Address implements transport.Listener: where a later parent finds us.
 func (l *Listener) Address() endpoint.Address { return l.addr }
 
-// watchParent closes the listener when the parent has ended.
-func (l *Listener) watchParent(pid int) {
-	p, err := process.Open(pid)
-	if err != nil {
-		if fault.KindOf(err) == fault.NotFound && pid == os.Getppid() {
-			l.close()
-		}
-		return // in another PID namespace: the kernel's death signal has to do
-	}
-	defer func() { _ = p.Close() }()
-	if pid != os.Getppid() { // ended before we looked, and somebody may have its number
-		l.close()
-	}
-	if p.Wait(l.ctx) == nil {
+// watch closes the listener when the parent has ended. That need not be the
+// parent of our process: a shell may lie between.
+func (l *Listener) watch(parent *process.Process) {
+	defer func() { _ = parent.Close() }()
+	if parent.Wait(l.ctx) == nil {
 		l.close()
 	}
 }

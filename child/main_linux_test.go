@@ -20,11 +20,23 @@ import (
 
 	"github.com/parley-ipc/parley/child"
 	"github.com/parley-ipc/parley/internal/proctest"
+	"github.com/parley-ipc/parley/primitive/process"
+)
+
+const (
+	envBlock      = "CHILD_TEST_BLOCK" // set where a role wants a signal blocked
+	blockedSignal = syscall.Signal(36)
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(envBlock) != "" {
+		if err := process.BlockSignals(blockedSignal); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	proctest.Main(m, map[string]proctest.Role{
-		"plugin": plugin, "deaf": deaf, "host": host, "mute": mute, "probe": probe,
+		"plugin": plugin, "deaf": deaf, "host": host, "mute": mute, "probe": probe, "leaver": leaver, "stray": stray,
 	})
 }
 
@@ -82,6 +94,8 @@ func respond(line string) string {
 	case "exit":
 		code, _ := strconv.Atoi(arg)
 		os.Exit(code)
+	case "fds":
+		return strings.Join(openFiles(), " ")
 	case "fork": // leaves a grandchild in the group
 		cmd := exec.Command("sleep", "600")
 		if err := cmd.Start(); err != nil {
@@ -103,6 +117,38 @@ func field(file, name string) string {
 		}
 	}
 	return "no " + name
+}
+
+func openFiles() (names []string) {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		name, _ := os.Readlink("/proc/self/fd/" + e.Name())
+		names = append(names, name)
+	}
+	return names
+}
+
+// leaver is deaf and in the process group of its parent.
+func leaver(p *proctest.Self) error {
+	theirs, err := syscall.Getpgid(os.Getppid())
+	if err == nil {
+		err = syscall.Setpgid(0, theirs)
+	}
+	if err != nil {
+		return err
+	}
+	return deaf(p)
+}
+
+// stray leaves one behind that is in no group of ours and has our stdout.
+func stray(*proctest.Self) error {
+	cmd := exec.Command("sleep", "600")
+	cmd.Stdout, cmd.SysProcAttr = os.Stdout, &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	fmt.Println(cmd.Process.Pid)
+	return nil
 }
 
 // deaf is a plugin that does not end when it is asked to.
@@ -133,6 +179,9 @@ func probe(p *proctest.Self) error {
 func host(p *proctest.Self) error {
 	cfg := config("plugin")
 	cfg.Name = p.Args[1]
+	if len(p.Args) > 2 {
+		cfg.Path = p.Args[2]
+	}
 	if p.Args[0] == "survive" {
 		cfg.Orphan = child.Survive
 	}
@@ -140,9 +189,21 @@ func host(p *proctest.Self) error {
 	if err != nil {
 		return err
 	}
+	if p.Args[0] == "mask" {
+		return sayMask(p, c.Process().Conn())
+	}
 	p.Sayf("%d %v", c.Process().PID(), c.Process().Attached())
 	_, _ = p.Hear()
 	return c.Stop(context.Background())
+}
+
+func sayMask(p *proctest.Self, c io.ReadWriter) error {
+	if _, err := fmt.Fprintln(c, "status SigBlk:"); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	p.Say(field("/proc/self/status", "SigBlk:") + " " + strings.TrimSpace(line))
+	return err
 }
 
 // config starts this test's own binary in a role.

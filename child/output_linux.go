@@ -47,7 +47,8 @@ func newOutput(cfg Config) (*output, error) {
 		o.child[i] = theirs
 		o.passed, o.pipes = append(o.passed, theirs), append(o.pipes, ours)
 		stream := [...]string{"stdout", "stderr"}[i]
-		o.pumps = append(o.pumps, func() { pump(ours, w, cfg.Logger, stream) })
+		logger := cfg.Logger.With("child", cfg.Name)
+		o.pumps = append(o.pumps, func() { pump(ours, w, logger, stream) })
 	}
 	return o, nil
 }

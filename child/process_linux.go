@@ -104,7 +104,8 @@ func (p *Process) reap(cmd *osexec.Cmd, out *output) {
 	case <-p.quit.Done():
 	}
 	p.stopped = p.proc.Alive()
-	_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) // the leader is ours to reap: the group exists
+	_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL) // the leader is ours to reap: the number is no other group's
+	_ = p.proc.Signal(unix.SIGKILL)               // should it have joined another group
 	<-p.proc.Done()
 	out.finish()
 	err := cmd.Wait()
@@ -136,6 +137,7 @@ func (p *Process) watch() {
 		return
 	}
 	p.stopped = p.proc.Alive()
+	_ = p.proc.SignalGroup(unix.SIGKILL) // before Linux 6.9 those whom the child started go on
 	_ = p.proc.Signal(unix.SIGKILL)
 	<-p.proc.Done()
 	p.end(fault.New(fault.PeerDied, "child", p.cfg.Name, errUnknownEnd))

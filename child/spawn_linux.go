@@ -86,56 +86,18 @@ func launch(cfg Config, out *output, theirs *os.File) (*Process, error) {
 	return p, nil
 }
 
-// begin runs in the thread that starts children. With limits or a group the
-// child stops at its first instruction, as for a debugger, and is let go once
-// they hold.
+// begin runs in the thread that starts children. Limits and a group hold, and
+// what we have blocked is unblocked, before the child's first instruction.
 func begin(cmd *osexec.Cmd, cfg Config) error {
-	held := len(cfg.Limits) > 0 || cfg.Cgroup != ""
-	cmd.SysProcAttr.Ptrace = held
-	if err := cmd.Start(); err != nil || !held {
-		return err
+	if len(cfg.Limits) == 0 && cfg.Cgroup == "" {
+		return process.Start(cmd, nil)
 	}
-	pid := cmd.Process.Pid
-	err := awaitStop(pid)
-	if err == nil {
-		err = enterGroup(pid, cfg.Cgroup)
-	}
-	if err == nil {
-		err = setLimits(pid, cfg.Limits)
-	}
-	if derr := unix.PtraceDetach(pid); derr != nil && err == nil {
-		err = os.NewSyscallError("ptrace", derr)
-	}
-	if err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL)
-		return errors.Join(err, ignoreKilled(cmd.Wait()))
-	}
-	return nil
-}
-
-// ignoreKilled drops how our own SIGKILL made it end.
-func ignoreKilled(err error) error {
-	var exit *osexec.ExitError
-	if errors.As(err, &exit) {
-		return nil
-	}
-	return err
-}
-
-func awaitStop(pid int) error {
-	var status unix.WaitStatus
-	for {
-		if _, err := unix.Wait4(pid, &status, 0, nil); err == unix.EINTR {
-			continue
-		} else if err != nil {
-			return os.NewSyscallError("wait4", err)
+	return process.Start(cmd, func(pid int) error {
+		if err := enterGroup(pid, cfg.Cgroup); err != nil {
+			return err
 		}
-		break
-	}
-	if !status.Stopped() {
-		return fmt.Errorf("%w: the child did not stop for its limits", fault.Unsupported)
-	}
-	return nil
+		return setLimits(pid, cfg.Limits)
+	})
 }
 
 // enterGroup works with either version of control groups.

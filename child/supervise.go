@@ -57,13 +57,8 @@ func (c *Child) attend(p *Process) (replaced *Process, err error) {
 			<-p.Done()
 			return nil, fault.New(fault.Timeout, "child", p.cfg.Name, err)
 		case o := <-c.orders:
-			ctx, cancel := context.WithCancel(o.ctx)
-			unhook := context.AfterFunc(c.ctx, cancel)
-			next, err := begetReady(ctx, o.cfg, false)
-			unhook()
-			cancel()
+			next, err := c.beget(o)
 			if err == nil {
-				c.adopt(o.cfg, next)
 				stop()
 				p.wind(c.giveUp)
 			}
@@ -75,11 +70,42 @@ func (c *Child) attend(p *Process) (replaced *Process, err error) {
 	}
 }
 
-func (c *Child) adopt(cfg Config, p *Process) {
+// beget starts what is to replace the current process, and makes it current.
+func (c *Child) beget(o order) (*Process, error) {
+	ctx, cancel := context.WithCancel(o.ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+	p, err := begetReady(ctx, o.cfg, false)
+	if err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
-	c.cfg = cfg
+	c.cfg = o.cfg
 	c.mu.Unlock()
 	c.set(Ready, p)
+	return p, nil
+}
+
+// pause waits before a restart, which Replace makes unnecessary, and Stop too:
+// then ok is false.
+func (c *Child) pause(d time.Duration) (replaced *Process, ok bool) {
+	c.set(Pausing, nil)
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			return nil, true
+		case <-c.ctx.Done():
+			return nil, false
+		case o := <-c.orders:
+			p, err := c.beget(o)
+			o.answer <- err
+			if err == nil {
+				return p, true
+			}
+		}
+	}
 }
 
 func (c *Child) logEnd(p *Process) {
@@ -105,10 +131,13 @@ func (c *Child) succeed(p *Process, pauses *pauses, err error) *Process {
 			c.over(fault.New(fault.Exhausted, "child", cfg.Name, errors.Join(perr, err)))
 			return nil
 		}
-		c.set(Pausing, nil)
-		if !c.sleep(pause) {
+		replaced, ok := c.pause(pause)
+		switch {
+		case !ok:
 			c.over(nil)
 			return nil
+		case replaced != nil:
+			return replaced
 		}
 		c.mu.Lock()
 		c.restarts++
@@ -135,7 +164,7 @@ func (p *Process) wind(hurry context.Context) {
 	if p.cfg.Drain != nil {
 		ctx, cancel := context.WithTimeout(hurry, p.cfg.Grace)
 		defer context.AfterFunc(p.ended(), cancel)()
-		if err := p.cfg.Drain(ctx, p); err != nil {
+		if err := p.bounded(ctx, p.cfg.Drain); err != nil {
 			p.cfg.Logger.Warn("child was not drained", "child", p.cfg.Name, "pid", p.PID(), "error", err)
 		}
 		cancel()
@@ -170,7 +199,7 @@ func (p *Process) watchLife(ctx context.Context, sick chan<- error) {
 			return
 		}
 		check, cancel := context.WithTimeout(ctx, p.cfg.LiveEvery)
-		err := p.cfg.Live(check, p)
+		err := p.bounded(check, p.cfg.Live)
 		cancel()
 		if ctx.Err() != nil {
 			return

@@ -27,11 +27,15 @@ type Exit struct {
 // String reads "exit status 3" or "signal: killed".
 func (e Exit) String() string { return e.Word }
 
-// Received is a signal with who sent it.
+// Received is a signal with who sent it. Where it is Vouched for, the kernel
+// wrote PID and UID. Otherwise, as for every signal that came with a value, its
+// sender did, and may have lied: all that is known is that the kernel let it
+// signal us, so it has our uid or CAP_KILL.
 type Received struct {
-	Signal int    `json:"signal"`
-	PID    int    `json:"pid"`   // of the sender; 0 if the kernel sent it
-	UID    uint32 `json:"uid"`   // of the sender, its real one
-	Value  int    `json:"value"` // what SignalValue or sigqueue(3) sent with it
-	Queued bool   `json:"queued"`
+	Signal  int    `json:"signal"`
+	PID     int    `json:"pid"`     // of the sender; 0 if the kernel sent it, or one whom our PID namespace does not show
+	UID     uint32 `json:"uid"`     // of the sender, its real one
+	Value   int    `json:"value"`   // what SignalValue or sigqueue(3) sent with it
+	Queued  bool   `json:"queued"`  // it came with a value
+	Vouched bool   `json:"vouched"` // PID and UID are the kernel's word
 }

@@ -29,6 +29,9 @@ func (p *Process) Info() (Info, error) {
 	if !p.Alive() { // then the number may have been another's as we read
 		return Info{}, fault.New(fault.NotFound, "look at process", strconv.Itoa(p.pid), errors.New("it has ended"))
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return Info{}, fault.New(fault.Denied, "look at process", strconv.Itoa(p.pid), errors.New("/proc does not show it: it is mounted with hidepid, or for another PID namespace"))
+	}
 	i.PID = p.pid
 	return i, fault.Wrap("look at process", strconv.Itoa(p.pid), err)
 }

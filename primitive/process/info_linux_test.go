@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/proctest"
-	"github.com/parley-ipc/parley/primitive/process"
 )
 
 func TestInfo(t *testing.T) {
@@ -103,42 +101,6 @@ func TestExitOfAnothersChild(t *testing.T) {
 		parent.Done()
 		if err := parent.Wait(); err != nil {
 			t.Error(err)
-		}
-	}
-}
-
-func TestSignalsWithSendersAndValues(t *testing.T) {
-	r := proctest.StartWith(t, proctest.Options{Role: "receiver", Env: []string{envBlock + "=1"}})
-	r.Expect("ready")
-	p := open(t, r.Pid())
-	from := " from " + strconv.Itoa(os.Getpid()) + " uid " + strconv.Itoa(os.Getuid())
-	for _, v := range []int{1, -2, 1 << 30} { // a real-time signal is queued: all arrive, in order
-		if err := p.SignalValue(sigQueued, v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, v := range []string{"1", "-2", "1073741824"} {
-		r.Expect("36" + from + " value " + v)
-	}
-	if err := p.Signal(syscall.SIGUSR1); err != nil {
-		t.Fatal(err)
-	}
-	r.Expect("10" + from + " value 0")
-	if err := p.SignalValue(syscall.SIGUSR1, 9); err != nil {
-		t.Fatal(err)
-	}
-	r.Expect("10" + from + " value 9")
-	r.Kill()
-	<-p.Done()
-	if err := p.SignalValue(sigQueued, 1); !errors.Is(err, fault.NotFound) {
-		t.Errorf("to a dead one: %v", err)
-	}
-}
-
-func TestReceiveWantsThemBlocked(t *testing.T) {
-	for _, sigs := range [][]syscall.Signal{{syscall.SIGUSR1}, {}, {unix.SIGKILL}, {0}, {65}} {
-		if _, err := process.Receive(sigs...); !errors.Is(err, fault.Invalid) {
-			t.Errorf("%v: %v", sigs, err)
 		}
 	}
 }

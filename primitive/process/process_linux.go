@@ -53,7 +53,9 @@ func openError(pid int, err error) error {
 	case unix.ENOENT, unix.EINVAL:
 		e.Kind = fault.Invalid // the number of a thread, or none at all
 	case unix.ENOSYS:
-		e.Kind, e.Hint = fault.Unsupported, "it needs Linux 5.3"
+		e.Kind, e.Hint = fault.Unsupported, "it needs Linux 5.10"
+	case unix.EPERM:
+		e.Hint = "a sandbox (seccomp) forbids pidfd_open here: allow it"
 	}
 	return e
 }
@@ -175,13 +177,42 @@ func (p *Process) Wait(ctx context.Context) error {
 
 // Signal sends sig to the process, never to a later one with its number. A
 // process that has ended is fault.NotFound.
-func (p *Process) Signal(sig syscall.Signal) error {
+func (p *Process) Signal(sig syscall.Signal) error { return p.send(sig, nil, 0) }
+
+// SignalGroup sends sig to all of the process group that the process leads or
+// led, even after its own end, and never to a later group with its number. It
+// needs Linux 6.9: fault.Unsupported. A group that nobody is in, or never was,
+// is fault.NotFound.
+func (p *Process) SignalGroup(sig syscall.Signal) error {
+	const toGroup = 1 << 2 // PIDFD_SIGNAL_PROCESS_GROUP
+	return p.send(sig, nil, toGroup)
+}
+
+func (p *Process) send(sig syscall.Signal, info *unix.Siginfo, flags int) error {
 	var serr error
-	err := p.raw.Control(func(fd uintptr) { serr = unix.PidfdSendSignal(int(fd), sig, nil, 0) })
-	if err == nil && serr == unix.ESRCH {
-		return fault.New(fault.NotFound, "signal process", strconv.Itoa(p.pid), serr)
+	err := p.raw.Control(func(fd uintptr) {
+		if serr = unix.ESRCH; flags != 0 || !hasEnded(fd) { // the kernel takes signals for one that waits to be reaped
+			serr = unix.PidfdSendSignal(int(fd), sig, info, flags)
+		}
+	})
+	if err != nil {
+		return fault.New(fault.Closed, "signal process", strconv.Itoa(p.pid), err)
 	}
-	return fault.Wrap("signal process", strconv.Itoa(p.pid), errors.Join(err, os.NewSyscallError("pidfd_send_signal", serr)))
+	if serr == nil {
+		return nil
+	}
+	e := fault.New(fault.KindOf(serr), "signal process", strconv.Itoa(p.pid), os.NewSyscallError("pidfd_send_signal", serr))
+	switch {
+	case serr == unix.ESRCH:
+		e.Kind = fault.NotFound
+	case serr == unix.EAGAIN:
+		e.Kind, e.Hint = fault.Exhausted, "too many signals wait for it: raise `ulimit -i`, or see why it does not take them"
+	case serr == unix.EINVAL && flags != 0:
+		e.Kind, e.Hint = fault.Unsupported, "to signal a group so needs Linux 6.9"
+	case serr == unix.EINVAL:
+		e.Kind = fault.Invalid
+	}
+	return e
 }
 
 // Close gives the handle up and waits for what Done started. The process goes

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"strconv"
 	"syscall"
 
@@ -43,6 +44,12 @@ func (p *Process) Wait(context.Context) error { return unsupported(0) }
 
 // Signal answers fault.Unsupported.
 func (p *Process) Signal(syscall.Signal) error { return unsupported(0) }
+
+// SignalGroup answers fault.Unsupported.
+func (p *Process) SignalGroup(syscall.Signal) error { return unsupported(0) }
+
+// Start answers fault.Unsupported.
+func Start(*exec.Cmd, func(pid int) error) error { return unsupported(0) }
 
 // Close does nothing.
 func (p *Process) Close() error { return nil }

@@ -4,13 +4,10 @@ package process
 
 import (
 	"os"
-	"strconv"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/parley-ipc/parley/fault"
 )
 
 // The kernel's siginfo_t begins with three ints. A union follows, aligned as a
@@ -37,7 +34,10 @@ type (
 	}
 )
 
-const siQueue = -1 // SI_QUEUE: sent with a value
+const (
+	siQueue = -1 // SI_QUEUE: sent with a value
+	siTkill = -6 // SI_TKILL: to one thread. Of the negative codes only this is the kernel's own
+)
 
 // SignalValue sends sig with a value, as sigqueue(3) does, to the process and
 // never to a later one with its number. Real-time signals (34 to 64) are
@@ -50,20 +50,7 @@ func (p *Process) SignalValue(sig syscall.Signal, value int) error {
 		siginfoSender: siginfoSender{pid: int32(os.Getpid()), uid: uint32(os.Getuid())},
 		value:         uintptr(uint32(int32(value))), // sival_int is the low half of the pointer, on little-endian machines
 	}
-	var serr error
-	err := p.raw.Control(func(fd uintptr) { serr = unix.PidfdSendSignal(int(fd), sig, &info, 0) })
-	if err == nil {
-		err = serr
-	}
-	switch err {
-	case nil:
-		return nil
-	case unix.ESRCH:
-		return fault.New(fault.NotFound, "signal process", strconv.Itoa(p.pid), err)
-	case unix.EAGAIN:
-		return fault.New(fault.Exhausted, "signal process", strconv.Itoa(p.pid), err).WithHint("too many signals wait for it: raise `ulimit -i`, or see why it does not take them")
-	}
-	return fault.Wrap("signal process", strconv.Itoa(p.pid), err)
+	return p.send(sig, &info, 0)
 }
 
 // signalfdInfo is the kernel's struct signalfd_siginfo, as far as we read it.
@@ -84,7 +71,7 @@ const signalfdInfoSize = 128
 
 func receivedFrom(b *[signalfdInfoSize]byte) Received {
 	i := (*signalfdInfo)(unsafe.Pointer(b))
-	r := Received{Signal: int(i.signo), PID: int(i.pid), UID: i.uid, Queued: i.code == siQueue}
+	r := Received{Signal: int(i.signo), PID: int(i.pid), UID: i.uid, Queued: i.code == siQueue, Vouched: i.code >= 0 || i.code == siTkill}
 	if r.Queued {
 		r.Value = int(i.ival)
 	}

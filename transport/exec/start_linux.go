@@ -121,7 +121,7 @@ func start(addr endpoint.Address, cfg Config) (*Conn, error) {
 		return nil, fault.Wrap("dial", addr.String(), err)
 	}
 	cmd := command(addr, cfg, e, o)
-	if err := cmd.Start(); err != nil {
+	if err := process.Start(cmd, nil); err != nil {
 		e.closeAll()
 		return nil, startError(addr, cfg, err)
 	}
