@@ -85,9 +85,8 @@ func TestShellInBetween(t *testing.T) {
 func TestBlockedSignalsAreNotInherited(t *testing.T) {
 	h := proctest.StartWith(t, proctest.Options{Role: "host", Args: []string{"mask", "mask"}, Env: []string{envBlock + "=1"}})
 	const blocked, none = "0000000800000000", "0000000000000000"
-	if got := h.Hear(); got != blocked+" "+none {
-		t.Errorf("host and plugin have %s blocked", got)
-	}
+	h.Expect(blocked) // the host
+	h.Expect(none)    // its plugin
 }
 
 func TestInheritsNoFiles(t *testing.T) {
@@ -167,12 +166,13 @@ func again(t *testing.T, cfg child.Config) *child.Child {
 }
 
 func TestSurvivorsGroupIsKilled(t *testing.T) {
-	cfg := config("deaf")
-	cfg.Name, cfg.Orphan, cfg.Grace = "stubborn", child.Survive, 50*time.Millisecond
-	member, err := strconv.Atoi(talkTo(t, start(t, cfg).Process()).ask("fork"))
-	if err != nil {
+	h := proctest.Start(t, "host", "leave", "stubborn")
+	member := pidOf(t, h.Hear())
+	if err := h.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	cfg := stubbornSurvivor()
+	cfg.Name = "stubborn"
 	c := again(t, cfg)
 	pid := c.Process().PID()
 	stop(t, c)

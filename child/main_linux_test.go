@@ -178,6 +178,9 @@ func probe(p *proctest.Self) error {
 // be killed.
 func host(p *proctest.Self) error {
 	cfg := config("plugin")
+	if p.Args[0] == "leave" {
+		cfg = stubbornSurvivor()
+	}
 	cfg.Name = p.Args[1]
 	if len(p.Args) > 2 {
 		cfg.Path = p.Args[2]
@@ -189,8 +192,11 @@ func host(p *proctest.Self) error {
 	if err != nil {
 		return err
 	}
-	if p.Args[0] == "mask" {
+	switch p.Args[0] {
+	case "mask":
 		return sayMask(p, c.Process().Conn())
+	case "leave":
+		return sayAnswer(p, c.Process().Conn(), "fork")
 	}
 	p.Sayf("%d %v", c.Process().PID(), c.Process().Attached())
 	_, _ = p.Hear()
@@ -198,12 +204,25 @@ func host(p *proctest.Self) error {
 }
 
 func sayMask(p *proctest.Self, c io.ReadWriter) error {
-	if _, err := fmt.Fprintln(c, "status SigBlk:"); err != nil {
+	p.Say(field("/proc/self/status", "SigBlk:"))
+	return sayAnswer(p, c, "status SigBlk:")
+}
+
+// sayAnswer passes on what a plugin says, and ends without stopping it.
+func sayAnswer(p *proctest.Self, c io.ReadWriter, question string) error {
+	if _, err := fmt.Fprintln(c, question); err != nil {
 		return err
 	}
 	line, err := bufio.NewReader(c).ReadString('\n')
-	p.Say(field("/proc/self/status", "SigBlk:") + " " + strings.TrimSpace(line))
+	p.Say(strings.TrimSpace(line))
 	return err
+}
+
+// stubbornSurvivor outlives its parent and does not end when it is asked to.
+func stubbornSurvivor() child.Config {
+	cfg := config("deaf")
+	cfg.Orphan, cfg.Grace = child.Survive, 50*time.Millisecond
+	return cfg
 }
 
 // config starts this test's own binary in a role.
