@@ -137,9 +137,9 @@ func (w *writer) drainUnlock(wait bool, rest chunk) {
 			if rest = w.next(); rest.b == nil {
 				break
 			}
-			w.uncrowd()
 		}
 		body, room := w.lendFor(rest)
+		w.uncrowd()
 		w.mu.Unlock()
 		if room != nil {
 			err := w.writeBoth(room, rest, body)
