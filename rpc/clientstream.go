@@ -283,6 +283,10 @@ func (s *clientStream) CloseSend() error {
 		return nil
 	}
 	s.sentEnd = true
+	if err := s.ctx.Err(); err != nil {
+		s.abandon(err) // now: the answer to our end must not overtake it
+		return nil
+	}
 	w := &s.c.w
 	w.mu.Lock()
 	if s.out.stop != nil {
