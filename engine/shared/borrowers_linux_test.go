@@ -4,7 +4,10 @@ package shared
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -139,6 +142,69 @@ func TestKilledWithinALoan(t *testing.T) {
 	}
 	if st := s.Stats(); st.Publishers != 2 || st.Received != 2 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestBrokenSocket: a subscriber whose socket breaks while its publisher lives
+// finds it again, and gets each item once.
+func TestBrokenSocket(t *testing.T) {
+	for name, read := range map[string]func(context.Context, topic.Subscription) (topic.Item, error){
+		"Next": func(ctx context.Context, s topic.Subscription) (topic.Item, error) { return s.Next(ctx) },
+		"Borrow": func(ctx context.Context, s topic.Subscription) (topic.Item, error) {
+			it, err := s.Borrow(ctx)
+			if err == nil && !s.Release() {
+				err = fault.Protocol
+			}
+			return it, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, ctx := desk(t), limited(t)
+			p, err := e.Topic("n").Publisher(ctx, topic.PublisherConfig{MaxData: 1 << 10, Ring: 64 << 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := e.Topic("n").Subscribe(ctx, topic.SubscribeConfig{Policy: topic.Reliable})
+			if err != nil {
+				t.Fatal(err)
+			}
+			next := uint64(0)
+			for range 5 {
+				for i := range 10 { // of one subject, then of another
+					if err := p.Publish(ctx, topic.Message{Subject: fmt.Sprint("s", i/5), Data: []byte("x")}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range 10 {
+					it, err := read(ctx, s)
+					if err != nil || it.Seq != next || it.Lost != 0 {
+						t.Fatalf("item %d after %d lost, want %d: %v", it.Seq, it.Lost, next, err)
+					}
+					next++
+				}
+				breakSockets(p.(*publisher))
+				had := s.Stats().Publishers
+				for s.Stats().Publishers == had { // until it has noticed
+					short, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+					if it, err := read(short, s); fault.KindOf(err) != fault.Timeout || ctx.Err() != nil {
+						t.Fatalf("item %d came, %v", it.Seq, err)
+					}
+					cancel()
+				}
+			}
+			if st := s.Stats(); st.Received != next || st.Lost != 0 || st.Publishers != 6 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+func breakSockets(p *publisher) {
+	p.mu.Lock()
+	links := slices.Collect(maps.Values(p.links))
+	p.mu.Unlock()
+	for _, l := range links {
+		_ = l.Close()
 	}
 }
 
