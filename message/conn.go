@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-ipc/parley/auth"
@@ -95,10 +96,11 @@ type Conn struct {
 	lender transport.Lender        // nil if t is none
 	ctxR   transport.ContextReader // nil if t is none
 	ctxW   transport.ContextWriter // nil if t is none
+	rings  ringed                  // nil if t is none
 
 	// loan is the largest frame that is written straight into the transport's
-	// memory; 0: none is.
-	loan int
+	// memory; 0: none is, so far.
+	loan atomic.Int64
 
 	w writer
 	r reader
@@ -126,9 +128,8 @@ func NewConn(t transport.Conn, cfg Config) *Conn {
 	c.ctxW, _ = t.(transport.ContextWriter)
 	c.w.c, c.w.watch.set = c, t.SetWriteDeadline
 	c.r.c, c.r.watch.set = c, t.SetReadDeadline
-	if r, ok := t.(interface{ Rings() bool }); ok && r.Rings() && c.lender != nil { // whose Commit waits for nobody
-		c.loan = min(c.lender.MaxLoan(), maxQuick)
-	}
+	c.rings, _ = t.(ringed)
+	c.findRings()
 	c.r.inPlace = c.cfg.InPlace && c.lender != nil
 	c.w.passer, _ = t.(transport.FilePasser)
 	if c.cfg.MaxFiles > 0 {
@@ -137,6 +138,20 @@ func NewConn(t transport.Conn, cfg Config) *Conn {
 	}
 	return c
 }
+
+// ringed is a transport that may have rings, or get them later. Then its Commit
+// waits for nobody.
+type ringed interface{ Rings() bool }
+
+// findRings looks whether frames can be written in place by now.
+func (c *Conn) findRings() {
+	if c.lender != nil && c.rings != nil && c.rings.Rings() {
+		c.loan.Store(int64(min(c.lender.MaxLoan(), maxQuick)))
+	}
+}
+
+// ringless says that the transport has no rings yet.
+func (c *Conn) ringless() bool { return c.rings != nil && !c.rings.Rings() }
 
 // Peer says who is on the other side. It never changes.
 func (c *Conn) Peer() auth.Identity { return c.t.Peer() }

@@ -49,7 +49,7 @@ func (r *reader) peek(ctx context.Context, n int) []byte {
 		_ = r.c.lender.Discard(0)
 	}
 	if errors.Is(err, fault.Unsupported) {
-		r.inPlace = false
+		r.inPlace = r.c.ringless() // then it may lend later
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func putMessage(b, p []byte) int {
 // fit says whether each of ps can be written in place.
 func (w *writer) fit(ps [][]byte) bool {
 	for _, p := range ps {
-		if len(p) > w.c.loan-headerSize {
+		if headerSize+len(p) > int(w.c.loan.Load()) {
 			return false
 		}
 	}
@@ -78,7 +78,7 @@ func (w *writer) inPlace(ctx context.Context, ps [][]byte) error {
 // next is how many of ps go into one loan, at least one, and their size.
 func (w *writer) next(ps [][]byte) (n, size int) {
 	for _, p := range ps {
-		if more := size + headerSize + len(p); more > w.c.loan {
+		if more := size + headerSize + len(p); more > int(w.c.loan.Load()) {
 			break
 		} else {
 			n, size = n+1, more
@@ -89,7 +89,10 @@ func (w *writer) next(ps [][]byte) (n, size int) {
 
 // reopen lets Sends past the lock, if they may. The caller holds the lock.
 func (w *writer) reopen() {
-	if w.c.loan > 0 && w.whole && w.err == nil && !w.said {
+	if w.c.loan.Load() == 0 {
+		w.c.findRings()
+	}
+	if w.c.loan.Load() > 0 && w.whole && w.err == nil && !w.said {
 		w.open.Store(true)
 	}
 }

@@ -18,7 +18,7 @@ import (
 // fault.Closed, receiving goes on, and the peer sees a cut connection when
 // this one is closed.
 func (c *Conn) Send(ctx context.Context, p []byte) error {
-	if len(p) <= c.loan-headerSize && !ended(ctx) && c.w.quick(ctx, p) {
+	if headerSize+len(p) <= int(c.loan.Load()) && !ended(ctx) && c.w.quick(ctx, p) {
 		return nil
 	}
 	return c.send(ctx, [][]byte{p}, nil)

@@ -21,12 +21,6 @@ import (
 // clientStream is a call that we have made. The grpc.ClientStream rules hold:
 // one goroutine may send while another receives.
 type clientStream struct {
-	in inbox
-	ours
-}
-
-// ours is a clientStream but for its inbox.
-type ours struct {
 	c       *conn
 	id      uint32
 	ctx     context.Context
@@ -37,6 +31,7 @@ type ours struct {
 	out     outflow
 	hit     bool // of the reader's holder: something for this stream has come
 
+	in         inbox
 	header     rpcwire.Pairs // guarded by in.mu
 	hasHeader  bool          // guarded by in.mu
 	trailer    rpcwire.Pairs // guarded by in.mu
@@ -44,7 +39,7 @@ type ours struct {
 	refused    bool
 	closed     bool // guarded by in.mu: the status is known
 	heardClose bool // guarded by in.mu: from the peer
-	alone      bool // of the caller: nobody else knows the stream any more
+	alone      bool // of the caller: its Close was read before or while the caller had the role
 	sentEnd    bool
 	finished   atomic.Bool // the caller knows the status
 	stats      *callStats
@@ -60,20 +55,14 @@ var unaries = sync.Pool{New: func() any {
 	return s
 }}
 
-// keptPairs is the most room for metadata that is kept with one.
-const keptPairs = 1 << 10
-
 // recycle keeps the stream of a unary call that nobody else can know any more.
 func (s *clientStream) recycle() {
 	if !s.alone {
 		return
 	}
-	pairs := s.opening.pairs[:0]
-	if cap(pairs) > keptPairs {
-		pairs = nil
-	}
-	s.ours = ours{opening: opening{pairs: pairs}}
-	s.in.waiting = waiting{wake: s.in.wake, q: s.in.q[:0]}
+	wake, q := s.in.wake, s.in.q[:0]
+	*s = clientStream{}
+	s.in.wake, s.in.q = wake, q
 	unaries.Put(s)
 }
 

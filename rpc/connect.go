@@ -252,18 +252,19 @@ func (c *Client) connection(ctx context.Context) (transport.Conn, error) {
 		d.Logger = c.cfg.Logger
 	}
 	d.TLS.NextProtos = []string{alpnParley}
-	t, err := d.DialAddress(ctx, c.addr)
-	if c.addr.Scheme != endpoint.SHM {
-		return t, err
+	told := d.SHM.FellBack
+	d.SHM.FellBack = func() {
+		c.fellBack(nil)
+		if told != nil {
+			told()
+		}
 	}
-	if fault.KindOf(err) == fault.Unsupported {
+	t, err := d.DialAddress(ctx, c.addr)
+	if c.addr.Scheme == endpoint.SHM && fault.KindOf(err) == fault.Unsupported {
 		addr := c.addr
 		addr.Scheme = endpoint.Unix
 		c.fellBack(err)
 		return d.DialAddress(ctx, addr)
-	}
-	if s, ok := t.(interface{ Rings() bool }); ok && err == nil && !s.Rings() {
-		c.fellBack(nil)
 	}
 	return t, err
 }

@@ -232,9 +232,9 @@ func isTimeout(err error) bool {
 // TestFallbackIsCounted: where either side has no budget for shared memory the
 // call goes over the socket, and both sides count and log it.
 func TestFallbackIsCounted(t *testing.T) {
-	none := shm.Options{Budget: &shm.Budget{Max: 1}}
+	none := shm.Options{Attach: shm.AtOnce, Budget: &shm.Budget{Max: 1}}
 	for name, side := range map[string]struct{ server, client shm.Options }{
-		"the server has none": {server: none}, "the client has none": {client: none},
+		"the server has none": {server: none, client: shm.Options{Attach: shm.AtOnce}}, "the client has none": {client: none},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := "shm://" + filepath.Join(t.TempDir(), "s")

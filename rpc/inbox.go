@@ -16,12 +16,7 @@ import (
 // inbox is the receiving side of one stream: messages that have come, and the
 // one that is coming.
 type inbox struct {
-	mu sync.Mutex
-	waiting
-}
-
-// waiting is an inbox but for its lock.
-type waiting struct {
+	mu      sync.Mutex
 	q       []message // guarded by mu; from head on
 	head    int
 	part    []byte  // guarded by mu: what has come of the message that is coming

@@ -40,11 +40,7 @@ type passage struct {
 }
 
 func (a *app) barrier(ctx context.Context, name string, parties int64, wait time.Duration) error {
-	access, err := a.openAccess(name)
-	if err != nil {
-		return err
-	}
-	b, err := procsync.OpenBarrier(ctx, name, parties, procsync.Config{Label: "parley barrier", Participants: procsync.MaxParticipants, Access: access})
+	b, err := procsync.OpenBarrier(ctx, name, parties, procsync.Config{Label: "parley barrier", Participants: procsync.MaxParticipants})
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 func TestMain(m *testing.M) {
 	proctest.RunRole(map[string]proctest.Role{
 		"bench": benchRole, "publish": publishRole, "subscribe": subscribeRole, "owner": ownerRole, "peek": peekRole,
-		"borrow": borrowRole, "lend": lendRole,
 	})
 	goleak.VerifyTestMain(proctest.Isolated(m))
 }

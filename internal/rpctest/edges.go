@@ -320,7 +320,8 @@ var edgePlays = []play{
 		s.output = func(_ *pb.StreamingOutputCallRequest, stream outputStream) error {
 			for {
 				if err := stream.Send(answer(big(1 << 16))); err != nil {
-					return err // which the scene's end waits for
+					s.did("ended: %v", stream.Context().Err() != nil)
+					return err
 				}
 			}
 		}

@@ -28,19 +28,8 @@ func AttachCond(mem []byte, file *os.File, c Config) (*Cond, error) {
 // not.
 func (c *Cond) Wait(ctx context.Context, m *Mutex) error {
 	const op = "wait for condition"
-	if err := c.safely(func() error { return c.waitWithout(ctx, op, m) }); err != nil {
-		return err
-	}
-	return m.Lock(ctx)
-}
-
-// waitWithout gives the mutex back and waits.
-func (c *Cond) waitWithout(ctx context.Context, op string, m *Mutex) error {
 	v := c.value.Load()
-	var broken, ok bool
-	if err := m.safely(func() error { broken, ok = m.release(); return nil }); err != nil {
-		return err
-	}
+	broken, ok := m.release()
 	if !ok {
 		return m.notHeld(op)
 	}
@@ -54,7 +43,7 @@ func (c *Cond) waitWithout(ctx context.Context, op string, m *Mutex) error {
 		}
 		return err
 	}
-	return nil
+	return m.Lock(ctx)
 }
 
 // Signal wakes at least one that waits, the one that has waited longest. It is
@@ -65,10 +54,6 @@ func (c *Cond) Signal() error { return c.change("signal", c.ringFirst) }
 func (c *Cond) Broadcast() error { return c.change("broadcast", c.ringWaiting) }
 
 func (c *Cond) change(op string, wake func()) error {
-	return c.safely(func() error { return c.raise(op, wake) })
-}
-
-func (c *Cond) raise(op string, wake func()) error {
 	if err := c.enterHandle(op); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func benchServer(p *proctest.Self) error {
 	if err != nil {
 		return err
 	}
-	l, err := shm.Listen(context.Background(), addr, shm.ListenConfig{Options: shm.Options{RingSize: ring, Spin: spins[p.Args[2]]}})
+	l, err := shm.Listen(context.Background(), addr, shm.ListenConfig{Options: shm.Options{Attach: shm.AtOnce, RingSize: ring, Spin: spins[p.Args[2]]}})
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func benchPeer(b *testing.B, what, spin string, ring int) *shm.Conn {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := shm.Dial(b.Context(), addr, shm.DialConfig{Options: shm.Options{RingSize: ring, Spin: spins[spin]}})
+	c, err := shm.Dial(b.Context(), addr, shm.DialConfig{Options: shm.Options{Attach: shm.AtOnce, RingSize: ring, Spin: spins[spin]}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func hoardConnections(p *proctest.Self) (int, error) {
 	counters := new(endpoint.Counters)
 	var conns []*shm.Conn
 	n, err := hoard(func() (bool, error) {
-		opts := shm.Options{RingSize: groupRing, Budget: new(shm.Budget), Counters: counters}
+		opts := shm.Options{Attach: shm.AtOnce, RingSize: groupRing, Budget: new(shm.Budget), Counters: counters}
 		c, err := shm.Dial(context.Background(), addr, shm.DialConfig{Options: opts})
 		if err != nil {
 			return false, err

@@ -34,6 +34,14 @@ type Options struct {
 	// without rings.
 	RingSize int
 
+	// Attach says when the rings are attached. Default OnTraffic.
+	Attach Attach
+
+	// FellBack, if set, is called once for a connection that works on its
+	// socket for want of memory or of the peer's consent, when that is known.
+	// It must not use the connection. Default: counted alone.
+	FellBack func()
+
 	// Prefault maps every page of both rings before the connection is handed
 	// out instead of at its first
 	// use, where it costs a fault each. Their memory is reserved in either case. Default: at first

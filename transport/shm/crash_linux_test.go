@@ -36,7 +36,7 @@ func TestCrashAmongMany(t *testing.T) {
 			if i == survivor {
 				total, last = 60*testRing, math.MaxInt
 			}
-			c, p := peer(t, []string{"auto", "off"}[rnd.IntN(2)], start, total)
+			c, p := peer(t, modes[rnd.IntN(len(modes))], start, total)
 			stops := &moments{Reader: c, at: []int{rnd.IntN(10 * testRing), 10*testRing + rnd.IntN(10*testRing), last}}
 			stops.do = func(k int) {
 				if k < 2 {

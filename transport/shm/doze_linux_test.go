@@ -26,7 +26,7 @@ func warm(h *half) {
 func dozing(t *testing.T, ctx context.Context) (*Conn, *rings, io.Closer, <-chan error) {
 	t.Helper()
 	c, r, sock := tampered(t, Options{RingSize: MinRingSize, Spin: Off}, io.Discard)
-	warm(&c.link.(*stream).rd.half)
+	warm(&c.out.Load().rd.half)
 	got := make(chan error, 1)
 	go func() {
 		_, err := c.ReadContext(ctx, make([]byte, 1))
@@ -107,7 +107,7 @@ func TestForgottenKnockCounts(t *testing.T) {
 // Two that answer each other at once doze, and each is woken every time: with
 // no other safety net, one lost knock would be counted.
 func TestDozersWakeEachOther(t *testing.T) {
-	opts := Options{RingSize: MinRingSize, Spin: Off}
+	opts := Options{Attach: AtOnce, RingSize: MinRingSize, Spin: Off}
 	a, b := pair(t, opts, opts)
 	const rounds = 3000
 	go func() {

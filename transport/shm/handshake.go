@@ -21,85 +21,132 @@ type handshake struct {
 	opts Options
 }
 
-// client offers our segment and learns what the server makes of it. The rings
-// are nil if the two agreed on the socket.
-func (h *handshake) client() (*rings, error) {
-	r, err := h.prepare()
+// client offers our segment, if we want rings at once, and learns what the
+// server makes of it.
+func (h *handshake) client() (agreement, error) {
+	none := agreement{}
+	r, mine, err := h.begin()
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer r.abandon()
-	if err := h.say(r.hello(statusRings), r.offer()); err != nil {
+	m := r.hello(statusRings)
+	m.later = mine
+	if err := h.say(m, r.offer()); err != nil {
 		if _, e := h.hear(answerError); fault.KindOf(e) == fault.Denied {
-			return nil, e // the answer was there before our hello
+			return none, e // the answer was there before our hello
 		}
-		return nil, err
+		return none, err
 	}
 	answer, err := h.hear(answerError)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer answer.close()
 	ready := false
 	if answer.status == statusRings {
 		if r.own == nil {
-			return nil, fault.New(fault.Protocol, "handshake", "", errors.New("the peer answered with rings, and we offered none"))
+			return none, fault.New(fault.Protocol, "handshake", "", errors.New("the peer answered with rings, and we offered none"))
 		}
 		if ready, err = r.attach(answer); err != nil {
-			return nil, err
+			return none, err
 		}
 	}
+	last := byte(confirmRings)
 	if !ready {
-		_, err := h.sock.Write([]byte{confirmSocket})
-		return nil, err
+		last = confirmSocket
 	}
-	if _, err := h.sock.Write([]byte{confirmRings}); err != nil {
-		return nil, err
+	if _, err := h.sock.Write([]byte{last}); err != nil {
+		return none, err
 	}
-	return r.keep(), nil
+	if ready {
+		return agreement{rings: r.keep()}, nil
+	}
+	return agreement{
+		later:  mine&laterMay != 0 && answer.later&laterMay != 0,
+		soon:   answer.later&laterSoon != 0,
+		failed: h.opts.attach() == AtOnce || mine&laterMay != 0 && answer.later&laterMay == 0,
+	}, nil
+}
+
+// begin makes the dialer's segment, if it is to be attached in the handshake,
+// and says what becomes of it otherwise.
+func (h *handshake) begin() (r *rings, later uint8, err error) {
+	later = h.opts.laterBits() & laterMay
+	if h.opts.attach() != AtOnce {
+		return h.without(), later, nil
+	}
+	if r, err = h.prepare(); err != nil {
+		return nil, 0, err
+	}
+	if r.own == nil {
+		later |= laterNone
+	}
+	return r, later, nil
 }
 
 // server hears the client's hello and answers. Policy has been asked before.
-func (h *handshake) server() (*rings, error) {
+func (h *handshake) server() (agreement, error) {
+	none := agreement{}
 	offer, err := h.hear(offerError)
 	if err != nil {
 		if fault.KindOf(err) == fault.Protocol {
 			h.refuse(err)
 		}
-		return nil, err
+		return none, err
 	}
 	defer offer.close()
-	r, err := h.prepare()
-	if err != nil {
-		return nil, err
+	r := h.without()
+	if offer.ring != 0 && h.opts.attach() != Never {
+		if r, err = h.prepare(); err != nil {
+			return none, err
+		}
 	}
 	defer r.abandon()
 	ready, err := r.attach(offer)
 	if err != nil {
 		h.refuse(err)
-		return nil, err
+		return none, err
 	}
 	st := statusRings
 	if !ready {
 		st = statusSocket
 		r.abandon()
 	}
-	if err := h.say(r.hello(st), r.offer()); err != nil {
-		return nil, err
+	m := r.hello(st)
+	m.later = h.opts.laterBits()
+	if err := h.say(m, r.offer()); err != nil {
+		return none, err
 	}
+	used, err := h.lastWord(ready)
+	if err != nil {
+		return none, err
+	}
+	if used {
+		return agreement{rings: r.keep()}, nil
+	}
+	wanted := offer.ring != 0 || offer.later&laterNone != 0
+	return agreement{
+		later:  m.later&laterMay != 0 && offer.later&laterMay != 0,
+		failed: m.later&laterMay != 0 && (wanted || offer.later&laterMay == 0),
+	}, nil
+}
+
+// lastWord reads the byte that says whether the client has attached as well.
+func (h *handshake) lastWord(ready bool) (rings bool, err error) {
 	confirm, fds, err := h.exactly(1)
 	closeAll(fds)
 	switch {
 	case err != nil:
-		return nil, err
+		return false, err
 	case len(fds) > 0:
-		return nil, fault.New(fault.Protocol, "handshake", "", errLooseFile)
+		return false, fault.New(fault.Protocol, "handshake", "", errLooseFile)
 	case confirm[0] == confirmSocket:
-		return nil, nil
+		return false, nil
 	case confirm[0] == confirmRings && ready:
-		return r.keep(), nil
+		return true, nil
 	}
-	return nil, fault.New(fault.Protocol, "handshake", "", fmt.Errorf("the peer confirmed with %#x", confirm[0]))
+	return false, fault.New(fault.Protocol, "handshake", "", fmt.Errorf("the peer confirmed with %#x", confirm[0]))
 }
 
 // refuse tells a client why it is turned away, in one word.
@@ -124,7 +171,7 @@ func Refuse(sock *net.UnixConn) {
 // prepare makes our segment. Without memory for it the rings are empty, which
 // means the socket; an error is something else.
 func (h *handshake) prepare() (*rings, error) {
-	r := &rings{id: h.id, budget: h.opts.Budget}
+	r := h.without()
 	size := h.opts.RingSize
 	if size == 0 {
 		size = h.opts.Budget.ringSize(h.id)
@@ -135,6 +182,9 @@ func (h *handshake) prepare() (*rings, error) {
 	}
 	return r, nil
 }
+
+// without is no rings.
+func (h *handshake) without() *rings { return &rings{id: h.id, budget: h.opts.Budget} }
 
 func (h *handshake) say(m hello, fds []int) error {
 	raw, err := h.sock.SyscallConn()

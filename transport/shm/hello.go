@@ -15,7 +15,7 @@ import (
 const Magic = "\x93PARLEY\x1a"
 
 // Version is the version of the handshake, the segments and the messages.
-const Version = 2
+const Version = 3
 
 // A hello is what each side says first, with its segment attached:
 //
@@ -25,7 +25,8 @@ const Version = 2
 //	    10  status   u16  0                         one of the statuses
 //	    12  ring     u32  size of the sender's ring; 0: none, no segment comes
 //	    16  start    u64  position of the first byte in the sender's ring
-//	    24  reserved [8]  zero
+//	    24  later     u8  laterMay, laterNone       laterMay, laterSoon
+//	    25  reserved [7]  zero
 //
 // Then the client says in one byte whether it could attach the server's
 // segment: confirmRings or confirmSocket.
@@ -53,6 +54,7 @@ type hello struct {
 	status  status
 	ring    uint32
 	start   uint64
+	later   uint8
 }
 
 func (h hello) append(b []byte) []byte {
@@ -61,7 +63,7 @@ func (h hello) append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint16(b, uint16(h.status))
 	b = binary.LittleEndian.AppendUint32(b, h.ring)
 	b = binary.LittleEndian.AppendUint64(b, h.start)
-	return append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	return append(b, h.later, 0, 0, 0, 0, 0, 0, 0)
 }
 
 var (
@@ -87,10 +89,10 @@ func parseHello(b []byte) (hello, error) {
 	if version != Version {
 		return hello{}, versionError(version)
 	}
-	if len(b) != helloSize || binary.LittleEndian.Uint64(b[24:]) != 0 {
+	if len(b) != helloSize || binary.LittleEndian.Uint64(b[24:]) > laterMay|laterSoon|laterNone {
 		return hello{}, fault.New(fault.Protocol, "handshake", "", errReserved)
 	}
-	h := hello{version: version, status: st, ring: binary.LittleEndian.Uint32(b[12:]), start: binary.LittleEndian.Uint64(b[16:])}
+	h := hello{version: version, status: st, ring: binary.LittleEndian.Uint32(b[12:]), start: binary.LittleEndian.Uint64(b[16:]), later: b[24]}
 	if h.ring != 0 && !goodRing(uint64(h.ring)) {
 		return hello{}, fault.New(fault.Protocol, "handshake", "", fmt.Errorf("the peer's ring would have %d bytes", h.ring))
 	}

@@ -12,10 +12,10 @@ import (
 	"github.com/parley-ipc/parley/fault"
 )
 
-// The bytes of version 2 never change: docs/formats/shm.md shows these.
+// The bytes of version 3 never change: docs/formats/shm.md shows these.
 func TestHelloBytes(t *testing.T) {
-	got := hello{version: 2, status: statusSocket, ring: 0x40000, start: 0x0102030405060708}.append(nil)
-	want := "935041524c45591a" + "0200" + "0100" + "00000400" + "0807060504030201" + "0000000000000000"
+	got := hello{version: 3, status: statusSocket, ring: 0x40000, start: 0x0102030405060708, later: laterMay}.append(nil)
+	want := "935041524c45591a" + "0300" + "0100" + "00000400" + "0807060504030201" + "01" + "00000000000000"
 	if hex.EncodeToString(got) != want {
 		t.Errorf("hello is %x, want %s", got, want)
 	}
@@ -47,6 +47,7 @@ func TestHelloRefused(t *testing.T) {
 		"long":     func(b []byte) []byte { return append(b, 0) },
 		"version":  func(b []byte) []byte { b[8] = 9; return b },
 		"reserved": func(b []byte) []byte { b[31] = 1; return b },
+		"later":    func(b []byte) []byte { b[24] = 8; return b },
 		"uneven":   func(b []byte) []byte { b[12] = 1; return b },
 		"huge":     func(b []byte) []byte { b[15] = 0x80; return b },
 		"tiny":     func(b []byte) []byte { copy(b[12:16], []byte{0, 0x10, 0, 0}); return b },
@@ -55,7 +56,7 @@ func TestHelloRefused(t *testing.T) {
 		if !errors.Is(err, fault.Protocol) {
 			t.Errorf("%s: %v, want a protocol error", name, err)
 		}
-		if name == "version" && !(strings.Contains(err.Error(), "version 9") && strings.Contains(err.Error(), "speak 2")) {
+		if name == "version" && !(strings.Contains(err.Error(), "version 9") && strings.Contains(err.Error(), "speak 3")) {
 			t.Errorf("%q does not name both versions", err)
 		}
 	}

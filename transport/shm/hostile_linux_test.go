@@ -335,7 +335,7 @@ func fakeServer(t *testing.T, answer []byte, fds []int) error {
 	if err := b.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	id, opts := selfIdentity(t, b), Options{RingSize: MinRingSize}
+	id, opts := selfIdentity(t, b), Options{RingSize: MinRingSize, Attach: AtOnce}
 	c, err := NewConn(t.Context(), a, id, false, DialConfig{Options: opts})
 	if c != nil {
 		_ = c.Close()

@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	roles := transporttest.Roles(overRings, overSocket)
+	roles := transporttest.Roles(overRings, overBoth, overSocket)
 	roles["bench"] = benchServer
 	roles["exchange"] = exchangeRole
 	roles["hoard"] = hoardRole

@@ -95,26 +95,30 @@ func shake(sock *net.UnixConn, id auth.Identity, server bool, addr string, cfg D
 		return nil, err
 	}
 	h := &handshake{sock: sock, id: id, opts: opts}
-	var r *rings
+	var a agreement
 	if server {
-		r, err = h.server()
+		a, err = h.server()
 	} else {
-		r, err = h.client()
+		a, err = h.client()
 	}
 	if err != nil {
 		return nil, err
 	}
 	c := &Conn{peer: id, local: sock.LocalAddr(), remote: sock.RemoteAddr(), counters: opts.Counters}
-	if r == nil {
-		opts.Counters.Fallbacks.Add(1)
-		c.link, err = newPlain(sock, addr, opts)
-	} else {
-		c.rings = true
-		c.link, err = newStream(sock, addr, r, opts, cfg.Logger)
+	if a.rings != nil {
+		s, err := newStream(sock, addr, a.rings, opts, cfg.Logger)
+		if err != nil {
+			return nil, err
+		}
+		c.whole = s
+		c.in.Store(s)
+		c.out.Store(s)
+		return c, nil
 	}
-	if err != nil {
+	if c.plain, err = newPlain(sock, addr, opts, &c.directions); err != nil {
 		return nil, err
 	}
+	c.plain.settleOn(a, id, !server, cfg.Logger)
 	return c, nil
 }
 

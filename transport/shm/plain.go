@@ -25,10 +25,10 @@ import (
 // tell an end from a death:
 //
 //	offset  field
-//	     0  kind    u8   frameData, frameEnd (no bytes will follow)
+//	     0  kind    u8   frameData, frameEnd (no bytes will follow), or one of move.go
 //	     1  files   u8   descriptors that come with the frame's first byte
 //	     2  zero    u16
-//	     4  length  u32  of the data that follow: 1 to maxFrame, 0 for frameEnd
+//	     4  length  u32  of what follows: data, 1 to maxFrame; 0 for frameEnd
 const (
 	frameData = 0x11
 	frameEnd  = 0x12
@@ -39,8 +39,10 @@ const (
 	maxFrame = 16 << 10
 )
 
-// plain is a connection over its socket alone.
+// plain is a connection over its socket, or the part of one that is.
 type plain struct {
+	dir      *directions // whose halves are ours as long as they are nil
+	move     *mover
 	sock     *net.UnixConn
 	raw      syscall.RawConn
 	counters *endpoint.Counters
@@ -50,37 +52,56 @@ type plain struct {
 
 	rmu   sync.Mutex
 	from  receiver
-	head  []byte  // guarded by rmu: the frame's head as far as it has come
+	head  []byte  // guarded by rmu: the frame's head, or all of one without data, as far as it has come
 	left  int     // guarded by rmu: data of the frame that have not been read
 	fds   []int   // guarded by rmu: of the frame whose first byte is next
+	cut   error   // guarded by rmu: why descriptors of this frame have not arrived
 	rerr  error   // guarded by rmu: what every further Read answers
 	rtime restore // read deadline
 
 	wmu   gate
 	shut  atomic.Bool
+	said  bool   // guarded by wmu: frameEnd has been sent
+	idle  int    // guarded by wmu: frames since we looked for the peer's word
 	lent  []byte // guarded by wmu: what Reserve lends
 	loan  atomic.Int64
 	wtime restore
 }
 
-func newPlain(sock *net.UnixConn, addr string, opts Options) (*plain, error) {
+func newPlain(sock *net.UnixConn, addr string, opts Options, dir *directions) (*plain, error) {
 	raw, err := sock.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	p := &plain{sock: sock, raw: raw, addr: addr, counters: opts.Counters, head: make([]byte, 0, frameHead)}
+	p := &plain{dir: dir, sock: sock, raw: raw, addr: addr, counters: opts.Counters, head: make([]byte, 0, offerSize)}
+	p.move = &mover{opts: opts}
 	p.rtime.apply, p.wtime.apply = sock.SetReadDeadline, sock.SetWriteDeadline
 	return p, nil
 }
 
-func (p *plain) read(ctx context.Context, b []byte, take bool) (n int, files []*os.File, err error) {
+func (p *plain) read(ctx context.Context, b []byte, take bool) (int, []*os.File, error) {
+	n, files, err := p.readSocket(ctx, b, take)
+	if errors.Is(err, errMoved) {
+		return p.dir.in.Load().read(ctx, b, take)
+	}
+	p.nudge() // what found no room, or what the bytes have given rise to
+	return n, files, err
+}
+
+func (p *plain) readSocket(ctx context.Context, b []byte, take bool) (n int, files []*os.File, err error) {
 	p.rmu.Lock()
 	defer p.rmu.Unlock()
+	if p.dir.in.Load() != nil {
+		return 0, nil, errMoved
+	}
 	if err := p.stopped(ctx, "read"); err != nil || len(b) == 0 {
 		return 0, nil, err
 	}
 	defer p.rtime.until(ctx)()
 	if n, err = p.readFrame(b); err != nil {
+		if errors.Is(err, errMoved) {
+			return 0, nil, err
+		}
 		if stop := p.stopped(ctx, "read"); stop != nil {
 			return 0, nil, stop
 		}
@@ -88,6 +109,7 @@ func (p *plain) read(ctx context.Context, b []byte, take bool) (n int, files []*
 	}
 	p.counters.BytesIn.Add(uint64(n))
 	p.counters.FilesIn.Add(uint64(len(p.fds)))
+	p.move.note(p, n)
 	if !take {
 		closeAll(p.fds)
 		p.fds = nil
@@ -105,11 +127,11 @@ func (p *plain) readFrame(b []byte) (int, error) {
 		return 0, p.rerr
 	}
 	for p.left == 0 {
-		if err := p.readHead(); err != nil {
+		if err := p.readHead(true); err != nil {
 			return 0, p.remember(err)
 		}
 	}
-	n, fds, err := p.receive(b[:min(len(b), p.left)])
+	n, fds, err := p.receive(b[:min(len(b), p.left)], true)
 	if err == nil && len(fds) > 0 {
 		closeAll(fds)
 		err = fault.New(fault.Protocol, "read", p.addr, errLooseFile)
@@ -121,39 +143,78 @@ func (p *plain) readFrame(b []byte) (int, error) {
 	return n, nil
 }
 
-func (p *plain) readHead() error {
-	for len(p.head) < frameHead {
-		n, fds, err := p.receive(p.head[len(p.head):frameHead])
+// readHead reads to the data of the next frame, or all of a frame that has
+// none, which it obeys. Without wait it is errWouldWait if it has not come.
+func (p *plain) readHead(wait bool) error {
+	for need := frameHead; len(p.head) < need; {
+		n, fds, err := p.receive(p.head[len(p.head):need], wait)
+		if cut := n > 0 && len(p.head) == 0 && fault.KindOf(err) == fault.Exhausted; cut {
+			p.cut, err = err, nil
+		}
 		if err != nil {
 			return err
 		}
 		p.fds = append(p.fds, fds...)
 		p.head = p.head[:len(p.head)+n]
+		if len(p.head) == frameHead {
+			if need, err = p.checkHead(); err != nil {
+				return err
+			}
+		}
 	}
-	kind, files, length := p.head[0], int(p.head[1]), binary.LittleEndian.Uint32(p.head[4:])
+	frame := p.head
 	p.head = p.head[:0]
-	switch {
-	case files != len(p.fds) || files > transport.MaxFiles:
-		return fault.New(fault.Protocol, "read", p.addr, errLooseFile)
-	case kind == frameEnd && length == 0 && files == 0:
+	switch frame[0] {
+	case frameData:
+		p.left = int(binary.LittleEndian.Uint32(frame[4:]))
+		return nil
+	case frameEnd:
+		p.move.peerEnded()
 		return io.EOF
-	case kind != frameData || length == 0 || length > maxFrame:
-		return fault.New(fault.Protocol, "read", p.addr, fmt.Errorf("a frame of kind %#x with %d bytes", kind, length))
 	}
-	p.left = int(length)
-	return nil
+	err := p.obey(frame)
+	p.nudge() // before we wait for more
+	return err
+}
+
+// checkHead says how long the part of the frame is that we read at once.
+func (p *plain) checkHead() (int, error) {
+	kind, files, length := p.head[0], int(p.head[1]), binary.LittleEndian.Uint32(p.head[4:])
+	want, size := controlFrame(kind)
+	cut := p.cut
+	p.cut = nil
+	switch {
+	case cut != nil && want > 0 && int(length) == size-frameHead:
+		return size, nil // they are not worth failing for
+	case cut != nil:
+		return 0, cut
+	case files != len(p.fds) || files > transport.MaxFiles:
+		return 0, fault.New(fault.Protocol, "read", p.addr, errLooseFile)
+	case kind == frameData && length > 0 && length <= maxFrame, kind == frameEnd && length == 0 && files == 0:
+		return frameHead, nil
+	case size > 0 && int(length) == size-frameHead && files == want:
+		return size, nil
+	}
+	return 0, fault.New(fault.Protocol, "read", p.addr, fmt.Errorf("a frame of kind %#x with %d bytes", kind, length))
 }
 
 // receive reads at least one byte; the end of the socket is a death, for an
 // end has a frame of its own.
-func (p *plain) receive(b []byte) (n int, fds []int, err error) {
+func (p *plain) receive(b []byte, wait bool) (n int, fds []int, err error) {
 	var rerr error
-	err = p.raw.Read(func(fd uintptr) bool {
-		n, fds, rerr = p.from.receive(int(fd), b)
-		return !errors.Is(rerr, errWouldWait)
-	})
+	if wait {
+		err = p.raw.Read(func(fd uintptr) bool {
+			n, fds, rerr = p.from.receive(int(fd), b)
+			return !errors.Is(rerr, errWouldWait)
+		})
+	} else {
+		err = p.raw.Control(func(fd uintptr) { n, fds, rerr = p.from.receive(int(fd), b) })
+	}
 	if err == nil {
 		err = rerr
+	}
+	if errors.Is(err, errWouldWait) { // only without wait
+		return 0, nil, err
 	}
 	if err == nil && n == 0 || isGone(err) {
 		err = fault.New(fault.PeerDied, "read", p.addr, errDied)
@@ -163,7 +224,7 @@ func (p *plain) receive(b []byte) (n int, fds []int, err error) {
 
 // remember keeps an error that no later Read can undo.
 func (p *plain) remember(err error) error {
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
+	if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errWouldWait) && !errors.Is(err, errMoved) {
 		p.rerr = err
 	}
 	return err
@@ -183,7 +244,7 @@ func (p *plain) write(ctx context.Context, b []byte) (int, error) {
 	if err := p.lockWriter(ctx, "write"); err != nil {
 		return 0, err
 	}
-	defer p.wmu.unlock()
+	defer p.unlockWriter()
 	return p.writeLocked(ctx, b, nil)
 }
 
@@ -202,29 +263,39 @@ func (p *plain) writeFiles(b []byte, files []*os.File) (int, error) {
 			return 0, err
 		}
 	}
-	fds, err := descriptors(files)
-	if err != nil {
-		return 0, err
-	}
 	if err := p.lockWriter(context.Background(), "send files"); err != nil {
 		return 0, err
 	}
-	defer p.wmu.unlock()
-	n, err := p.writeLocked(context.Background(), b, fds)
-	runtime.KeepAlive(files)
-	return n, err
+	defer p.unlockWriter()
+	return p.writeLocked(context.Background(), b, files)
 }
 
-func (p *plain) writeLocked(ctx context.Context, b []byte, fds []int) (int, error) {
+// writeLocked writes frames, and what is left when our direction moves into
+// the ring.
+func (p *plain) writeLocked(ctx context.Context, b []byte, files []*os.File) (n int, err error) {
+	if s := p.dir.out.Load(); s != nil { // while we waited for the lock
+		if len(files) > 0 {
+			return s.writeFiles(b, files)
+		}
+		return s.write(ctx, b)
+	}
 	if err := p.writable(ctx, "write"); err != nil {
 		return 0, err
 	}
+	var fds []int
+	if len(files) > 0 {
+		if fds, err = descriptors(files); err != nil {
+			return 0, err
+		}
+	}
+	defer runtime.KeepAlive(files)
 	defer p.wtime.until(ctx)()
-	n := 0
 	for n < len(b) {
+		if s := p.pay(); s != nil {
+			return p.writeRest(ctx, s, b, files, n)
+		}
 		m := min(len(b)-n, maxFrame)
-		err := p.send(frameData, b[n:n+m], fds)
-		if err != nil {
+		if err := p.send(frameData, b[n:n+m], fds); err != nil {
 			if stop := p.writable(ctx, "write"); stop != nil {
 				err = stop
 			}
@@ -232,7 +303,9 @@ func (p *plain) writeLocked(ctx context.Context, b []byte, fds []int) (int, erro
 		}
 		p.counters.BytesOut.Add(uint64(m))
 		p.counters.FilesOut.Add(uint64(len(fds)))
-		n, fds = n+m, nil
+		n, fds, files = n+m, nil, nil
+		p.move.note(p, m)
+		p.glance()
 	}
 	return n, nil
 }
@@ -274,8 +347,12 @@ func (p *plain) reserve(ctx context.Context, n int) ([]byte, error) {
 	if err := p.lockWriter(ctx, "reserve"); err != nil {
 		return nil, err
 	}
+	if s := p.dir.out.Load(); s != nil {
+		p.unlockWriter()
+		return s.reserve(ctx, n)
+	}
 	if err := p.writable(ctx, "reserve"); err != nil {
-		p.wmu.unlock()
+		p.unlockWriter()
 		return nil, err
 	}
 	if cap(p.lent) < n {
@@ -291,22 +368,27 @@ func (p *plain) commit(n int) error {
 		return badLoan(p.addr, "commit", n, int(lent))
 	}
 	p.loan.Store(0)
-	defer p.wmu.unlock()
+	defer p.unlockWriter()
 	_, err := p.writeLocked(context.Background(), p.lent[:n], nil)
 	return err
 }
 
 func (p *plain) peek(context.Context, int) ([]byte, error) {
-	return nil, fault.New(fault.Unsupported, "peek", p.addr, errors.New("the connection works on its socket")).WithHint("Read")
+	return nil, fault.New(fault.Unsupported, "peek", p.addr, errors.New("the connection works on its socket so far")).WithHint("Read")
 }
 
 func (p *plain) discard(n int) error { return badLoan(p.addr, "discard", n, -1) }
 
-func (p *plain) maxLoan() int { return MinRingSize }
+// maxLoan is no more than it will be with rings.
+func (p *plain) maxLoan() int { return MinRingSize / 2 }
 
-func (p *plain) setReadDeadline(t time.Time) error { return p.rtime.set(t) }
+func (p *plain) setReadDeadline(t time.Time) error {
+	return p.move.deadline(&p.rtime, t, (*stream).setReadDeadline)
+}
 
-func (p *plain) setWriteDeadline(t time.Time) error { return p.wtime.set(t) }
+func (p *plain) setWriteDeadline(t time.Time) error {
+	return p.move.deadline(&p.wtime, t, (*stream).setWriteDeadline)
+}
 
 // closeWrite ends a Write under way, then says that no byte will follow.
 func (p *plain) closeWrite() error {
@@ -315,6 +397,9 @@ func (p *plain) closeWrite() error {
 	}
 	if p.shut.Swap(true) {
 		return nil
+	}
+	if s := p.dir.out.Load(); s != nil {
+		return s.closeWrite()
 	}
 	_ = p.wtime.set(longAgo)
 	p.wmu.kick()
@@ -327,12 +412,25 @@ func (p *plain) closeWrite() error {
 		return err
 	}
 	defer p.wmu.unlock()
+	if s := p.dir.out.Load(); s != nil { // it has moved meanwhile
+		return s.closeWrite()
+	}
 	_ = p.wtime.set(time.Now().Add(time.Second))
-	err := p.send(frameEnd, nil, nil)
+	err := p.sendEnd()
 	if fault.KindOf(err) == fault.PeerDied {
 		return nil // nobody is left to be told
 	}
 	return err
+}
+
+// sendEnd is the last frame. The caller holds wmu.
+func (p *plain) sendEnd() error {
+	if p.said {
+		return nil
+	}
+	p.said = true
+	p.move.weEnded()
+	return p.send(frameEnd, nil, nil)
 }
 
 // linger is how long Close waits for room to say that the end is an orderly
@@ -345,17 +443,25 @@ func (p *plain) close() error {
 	if p.closed.Swap(true) {
 		return nil
 	}
+	moved := p.move.end()
 	_ = p.rtime.set(longAgo)
 	if !p.shut.Swap(true) && p.wmu.tryLock() {
-		_ = p.wtime.set(time.Now().Add(linger))
-		_ = p.send(frameEnd, nil, nil)
+		if p.dir.out.Load() == nil {
+			_ = p.wtime.set(time.Now().Add(linger))
+			_ = p.sendEnd()
+		}
 		p.wmu.unlock()
 	}
 	p.wmu.kick()
-	err := p.sock.Close()
+	var err error
+	if moved != nil {
+		err = moved.close()
+	}
+	err = errors.Join(err, ignoreClosed(p.sock.Close()))
 	p.rmu.Lock()
 	defer p.rmu.Unlock()
 	closeAll(p.fds)
 	p.fds = nil
+	p.move.abandon()
 	return err
 }

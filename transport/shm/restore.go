@@ -26,6 +26,12 @@ func (r *restore) set(t time.Time) error {
 	return r.apply(t)
 }
 
+func (r *restore) get() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.t
+}
+
 // until ends the operation under way when ctx ends; the function it returns
 // puts the user's deadline back.
 func (r *restore) until(ctx context.Context) func() {

@@ -60,17 +60,20 @@ func pair(t testing.TB, client, server Options) (c, s *Conn) {
 
 func TestConn(t *testing.T) {
 	for name, opts := range map[string]Options{
-		"Auto":   {},
-		"Off":    {Spin: Off},
-		"Always": {Spin: Always},
-		"Socket": {Budget: &Budget{Max: 1}},
-		"Edge32": {RingSize: MinRingSize, start: 1<<32 - 100},
-		"Edge64": {RingSize: MinRingSize, start: 1<<64 - 100},
+		"Lazy":   {},
+		"Auto":   {Attach: AtOnce},
+		"Off":    {Attach: AtOnce, Spin: Off},
+		"Always": {Attach: AtOnce, Spin: Always},
+		"Socket": {Attach: AtOnce, Budget: &Budget{Max: 1}},
+		"Never":  {Attach: Never},
+		"Edge32": {Attach: AtOnce, RingSize: MinRingSize, start: 1<<32 - 100},
+		"Edge64": {Attach: AtOnce, RingSize: MinRingSize, start: 1<<64 - 100},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 				a, b := pair(t, opts, opts)
-				if want := name != "Socket"; a.Rings() != want || b.Rings() != want {
+				if want := opts.Attach == AtOnce && opts.Budget == nil; a.Rings() != want || b.Rings() != want {
 					t.Errorf("rings: %v and %v, not %v", a.Rings(), b.Rings(), want)
 				}
 				return a, b, func() { _ = a.Close(); _ = b.Close() }, nil

@@ -4,10 +4,13 @@ package shm
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/fault"
 )
 
@@ -106,4 +109,55 @@ func descriptors(files []*os.File) ([]int, error) {
 // isGone says whether err is how a socket tells that its peer has gone.
 func isGone(err error) bool {
 	return errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ENOTCONN)
+}
+
+// newPair makes a pair of sockets: ours, and the peer's until it is sent.
+func newPair() (*net.UnixConn, int, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, -1, os.NewSyscallError("socketpair", err)
+	}
+	sock, err := unixConn(fds[0])
+	if err != nil {
+		closeAll(fds[1:])
+		return nil, -1, err
+	}
+	return sock, fds[1], nil
+}
+
+// unixConn owns fd.
+func unixConn(fd int) (*net.UnixConn, error) {
+	f := os.NewFile(uintptr(fd), "rendezvous")
+	c, err := net.FileConn(f)
+	_ = f.Close()
+	if err != nil {
+		return nil, err
+	}
+	sock, ok := c.(*net.UnixConn)
+	if !ok {
+		_ = c.Close()
+		return nil, fault.New(fault.Protocol, "attach rings", "", errNoSocket)
+	}
+	return sock, nil
+}
+
+var errNoSocket = errors.New("the new socket is none that two processes share")
+
+// adopt takes an end of a pair that id has made, and owns fd. The kernel says
+// who holds the other end: a socket to somebody else would make us speak to
+// him for the peer.
+func adopt(fd int, id auth.Identity) (*net.UnixConn, error) {
+	domain, err1 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	kind, err2 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	who, err3 := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	_, err4 := unix.Getpeername(fd) // is it connected?
+	if errors.Join(err1, err2, err3, err4) != nil || domain != unix.AF_UNIX || kind != unix.SOCK_STREAM {
+		closeAll([]int{fd})
+		return nil, fault.New(fault.Protocol, "attach rings", "", errNoSocket)
+	}
+	if id.HasUID && who.Uid != id.UID {
+		closeAll([]int{fd})
+		return nil, fault.New(fault.Denied, "attach rings", "", fmt.Errorf("uid %d holds the other end of the new socket, not uid %d", who.Uid, id.UID))
+	}
+	return unixConn(fd)
 }

@@ -6,8 +6,10 @@ package shm
 
 import (
 	"errors"
+	"net"
 	"os"
 
+	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/fault"
 )
 
@@ -29,3 +31,7 @@ func closeAll([]int) {}
 func descriptors([]*os.File) ([]int, error) { return nil, errLinuxOnly }
 
 func isGone(error) bool { return false }
+
+func newPair() (*net.UnixConn, int, error) { return nil, -1, errLinuxOnly }
+
+func adopt(int, auth.Identity) (*net.UnixConn, error) { return nil, errLinuxOnly }

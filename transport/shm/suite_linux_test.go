@@ -14,13 +14,16 @@ import (
 	"github.com/parley-ipc/parley/transport/transporttest"
 )
 
-// The transport as it is, and as it is without memory for rings.
+// The transport with rings from the beginning, with rings once there is
+// traffic, which is the default, and without memory for rings.
 var (
-	overRings  = backend("shm", shm.Options{}, true)
+	overRings  = backend("shm", shm.Options{Attach: shm.AtOnce}, true)
+	overBoth   = backend("shm-lazy", shm.Options{}, true)
 	overSocket = backend("shm-socket", shm.Options{Budget: &shm.Budget{Max: 1}}, false)
 )
 
 func TestSuite(t *testing.T)           { transporttest.Run(t, overRings) }
+func TestSuiteLazy(t *testing.T)       { transporttest.Run(t, overBoth) }
 func TestSuiteOverSocket(t *testing.T) { transporttest.Run(t, overSocket) }
 
 func backend(name string, opts shm.Options, lend bool) transporttest.Backend {

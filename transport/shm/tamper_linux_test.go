@@ -33,6 +33,7 @@ func selfIdentity(t testing.TB, c *net.UnixConn) auth.Identity {
 // tampered returns an honest connection and its peer laid open.
 func tampered(t testing.TB, opts Options, log io.Writer) (*Conn, *rings, *net.UnixConn) {
 	t.Helper()
+	opts.Attach = AtOnce
 	a, b := sockets(t)
 	id := selfIdentity(t, b)
 	done := make(chan *Conn, 1)
@@ -47,10 +48,11 @@ func tampered(t testing.TB, opts Options, log io.Writer) (*Conn, *rings, *net.Un
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := (&handshake{sock: a, id: id, opts: evil}).client()
+	agreed, err := (&handshake{sock: a, id: id, opts: evil}).client()
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := agreed.rings
 	c := <-done
 	t.Cleanup(func() { _ = c.Close(); _ = a.Close(); r.abandon() })
 	return c, r, a

@@ -7,7 +7,7 @@ import "context"
 // TryWrite writes as much of p as there is room for now, and waits for
 // nothing, not even for another Write: then it has written nothing.
 func (c *Conn) TryWrite(p []byte) (int, error) {
-	if s, ok := c.link.(*stream); ok {
+	if s := c.out.Load(); s != nil {
 		return s.tryWrite(p)
 	}
 	return 0, nil
@@ -51,7 +51,7 @@ func (s *stream) tryWrite(p []byte) (n int, err error) {
 // another Write. It lends nothing, and is nil, if there is no room for n bytes
 // or the connection has come to its end, of which the next Write tells.
 func (c *Conn) TryReserve(n int) []byte {
-	if s, ok := c.link.(*stream); ok {
+	if s := c.out.Load(); s != nil {
 		return s.tryReserve(n)
 	}
 	return nil

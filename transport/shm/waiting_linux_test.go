@@ -16,7 +16,7 @@ import (
 // A writer that waits for room is woken once there is as much as it wants: a
 // reader that takes less has not forgotten it, however long that lasts.
 func TestSlowReaderIsNoSafetyTimeout(t *testing.T) {
-	opts := Options{RingSize: MinRingSize, Spin: Off}.WithSafety(20 * time.Millisecond)
+	opts := Options{Attach: AtOnce, RingSize: MinRingSize, Spin: Off}.WithSafety(20 * time.Millisecond)
 	c, s := pair(t, opts, opts)
 	done := make(chan error, 1)
 	go func() {
