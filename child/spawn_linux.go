@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	osexec "os/exec"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/startfail"
 	"github.com/parley-ipc/parley/internal/unixconn"
 	"github.com/parley-ipc/parley/primitive/process"
 )
@@ -192,23 +192,5 @@ func identity(cfg Config, pid int) auth.Identity {
 }
 
 func startError(cfg Config, err error) error {
-	e := fault.New(fault.KindOf(err), "start child", cfg.Name, err)
-	switch {
-	case cfg.Dir != "" && errors.Is(err, fs.ErrNotExist) && !isDir(cfg.Dir):
-		return e.WithHint("the working directory does not exist: " + cfg.Dir)
-	case errors.Is(err, osexec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		e.Kind = fault.NotFound
-		return e.WithHint("install the program, put its directory into PATH, or write its absolute path")
-	case errors.Is(err, fs.ErrPermission) && (cfg.UID != nil || cfg.Cgroup != ""):
-		return e.WithHint("another user's process, or another control group, needs root")
-	case errors.Is(err, syscall.ENOEXEC):
-		e.Kind = fault.Invalid
-		return e.WithHint("the file is no program for this machine: a script needs a #! line")
-	}
-	return e
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
+	return startfail.Explain("start child", cfg.Name, cfg.Dir, cfg.UID != nil || cfg.Cgroup != "", err)
 }

@@ -20,7 +20,7 @@ import (
 )
 
 func (n names) list(ctx context.Context, o ListOptions) ([]Info, error) {
-	dirs, err := n.toList(o)
+	dirs, err := n.dirs.Chosen(o.All, o.User)
 	if err != nil {
 		return nil, err
 	}
@@ -37,25 +37,6 @@ func (n names) list(ctx context.Context, o ListOptions) ([]Info, error) {
 		infos = append(infos, more...)
 	}
 	return infos, nil
-}
-
-// toList returns the directories that exist.
-func (n names) toList(o ListOptions) ([]rundir.Dir, error) {
-	if o.All {
-		return n.dirs.All(), nil
-	}
-	d, err := n.dirs.Own()
-	if o.User != "" {
-		var uid uint32
-		if uid, err = lookupUID(o.User); err != nil {
-			return nil, err
-		}
-		d, err = n.dirs.Of(uid)
-	}
-	if fault.KindOf(err) == fault.NotFound {
-		return nil, nil
-	}
-	return []rundir.Dir{d}, err
 }
 
 func listDir(ctx context.Context, d rundir.Dir) ([]Info, error) {

@@ -15,7 +15,7 @@ import (
 var floors = [][]string{
 	{"fault", "proto/*/*"},
 	{"internal/proctest"}, // any test may need it
-	{"internal/layers", "internal/loglines", "internal/cgroup", "internal/futex", "internal/boot", "internal/waitfd", "internal/model"},
+	{"internal/layers", "internal/loglines", "internal/startfail", "internal/cgroup", "internal/futex", "internal/boot", "internal/waitfd", "internal/model"},
 	{"internal/wake", "internal/rundir"},
 	{"auth"},
 

@@ -121,6 +121,26 @@ func (l Locator) All() []Dir {
 	return dirs
 }
 
+// Chosen returns the directories to look through: everybody's, a user's, or our
+// own; none is not there yet.
+func (l Locator) Chosen(all bool, user string) ([]Dir, error) {
+	if all {
+		return l.All(), nil
+	}
+	d, err := l.Own()
+	if user != "" {
+		var uid uint32
+		if uid, err = LookupUID(user); err != nil {
+			return nil, err
+		}
+		d, err = l.Of(uid)
+	}
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	return []Dir{d}, err
+}
+
 // own applies the order of DESIGN.md, "Names and addresses".
 func (l Locator) own() (Dir, error) {
 	uid := ownUID()

@@ -18,7 +18,7 @@ import (
 )
 
 func (in namedIn) list(ctx context.Context, o NamedOptions) ([]NamedInfo, error) {
-	dirs, err := in.toList(o)
+	dirs, err := in.dirs.Chosen(o.All, o.User)
 	if err != nil {
 		return nil, err
 	}
@@ -31,25 +31,6 @@ func (in namedIn) list(ctx context.Context, o NamedOptions) ([]NamedInfo, error)
 		infos = append(infos, more...)
 	}
 	return infos, nil
-}
-
-// toList returns the directories that exist.
-func (in namedIn) toList(o NamedOptions) ([]rundir.Dir, error) {
-	if o.All {
-		return in.dirs.All(), nil
-	}
-	d, err := in.dirs.Own()
-	if o.User != "" {
-		var uid uint32
-		if uid, err = rundir.LookupUID(o.User); err != nil {
-			return nil, err
-		}
-		d, err = in.dirs.Of(uid)
-	}
-	if fault.KindOf(err) == fault.NotFound {
-		return nil, nil
-	}
-	return []rundir.Dir{d}, err
 }
 
 func listDir(ctx context.Context, d rundir.Dir, kind string) ([]NamedInfo, error) {

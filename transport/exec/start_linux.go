@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io/fs"
 	"net"
 	"os"
 	osexec "os/exec"
@@ -17,6 +16,7 @@ import (
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/startfail"
 	"github.com/parley-ipc/parley/internal/unixconn"
 	"github.com/parley-ipc/parley/primitive/process"
 )
@@ -123,7 +123,7 @@ func start(addr endpoint.Address, cfg Config) (*Conn, error) {
 	cmd := command(addr, cfg, e, o)
 	if err := process.Start(cmd, nil); err != nil {
 		e.closeAll()
-		return nil, startError(addr, cfg, err)
+		return nil, startfail.Explain("dial", addr.String(), cfg.Dir, cfg.UID != nil, err)
 	}
 	e.closeChild()
 	// A pidfd of our own, not SysProcAttr.PidFD: that one is a duplicate of the
@@ -174,33 +174,4 @@ func identity(cfg Config, pid int) auth.Identity {
 		gid = *cfg.GID
 	}
 	return auth.Identity{Method: auth.Spawned, HasUID: true, UID: uid, GID: gid, PID: pid}
-}
-
-func startError(addr endpoint.Address, cfg Config, err error) error {
-	e := fault.New(fault.KindOf(err), "dial", addr.String(), err)
-	switch {
-	case cfg.Dir != "" && errors.Is(err, fs.ErrNotExist) && !isDir(cfg.Dir):
-		return e.WithHint("the working directory does not exist: " + cfg.Dir)
-	case errors.Is(err, osexec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		e.Kind = fault.NotFound
-		return e.WithHint("install the program, put its directory into PATH, or write its absolute path")
-	case errors.Is(err, osexec.ErrDot):
-		e.Kind = fault.Denied
-		return e.WithHint("a program in the current directory is written with ./")
-	case errors.Is(err, fs.ErrPermission) && cfg.UID != nil:
-		return e.WithHint("starting a program as another user needs root")
-	case errors.Is(err, fs.ErrPermission):
-		return e.WithHint("the file is not executable for us: chmod +x it, or write the interpreter before it")
-	case errors.Is(err, syscall.ENOEXEC):
-		e.Kind = fault.Invalid
-		return e.WithHint("the file is no program for this machine: a script needs a #! line")
-	case e.Kind == fault.Exhausted:
-		return e.WithHint("raise `ulimit -n`, or close connections")
-	}
-	return e
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
