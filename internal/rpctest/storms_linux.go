@@ -118,16 +118,22 @@ func (p Place) StormRoles() map[string]proctest.Role {
 
 // KilledServers rages against a server in another process that is killed in
 // the middle, and started again. Every call ends; nothing stays behind.
-// PARLEY_KILLS says how often.
 func (p Place) KilledServers(t *testing.T, address string) {
 	t.Helper()
-	start, kills := seed(t), number("PARLEY_KILLS", 4)
-	random := rand.New(rand.NewPCG(start, 1)) //nolint:gosec // repeatable
-	t.Run("first", func(t *testing.T) { p.killServer(t, address, start, 10*time.Millisecond) })
+	kills(t, 1, func(t *testing.T, seed uint64, after time.Duration) { p.killServer(t, address, seed, after) })
+}
+
+// kills kills again and again, after random times, and wants nothing to stay
+// behind. PARLEY_KILLS says how often.
+func kills(t *testing.T, stream uint64, kill func(t *testing.T, seed uint64, after time.Duration)) {
+	t.Helper()
+	start := seed(t)
+	random := rand.New(rand.NewPCG(start, stream))                             //nolint:gosec // repeatable
+	t.Run("first", func(t *testing.T) { kill(t, start, 10*time.Millisecond) }) // what is made once is there
 	compare := transporttest.Holding()
-	for i := range kills {
+	for i := range number("PARLEY_KILLS", 4) {
 		after := time.Duration(random.IntN(60)) * time.Millisecond
-		t.Run(strconv.Itoa(i), func(t *testing.T) { p.killServer(t, address, start+uint64(i), after) }) //nolint:gosec // small
+		t.Run(strconv.Itoa(i), func(t *testing.T) { kill(t, start+uint64(i), after) }) //nolint:gosec // small
 	}
 	compare(t)
 }
@@ -182,20 +188,12 @@ func (p Place) untilKilled(ctx context.Context, cc grpc.ClientConnInterface, see
 // middle of their calls, while one of our own is served all along.
 func (p Place) KilledClients(t *testing.T, address string) {
 	t.Helper()
-	start, kills := seed(t), number("PARLEY_KILLS", 4)
-	random := rand.New(rand.NewPCG(start, 2)) //nolint:gosec // repeatable
 	stop, err := p.Listen(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
-	t.Run("first", func(t *testing.T) { p.killClient(t, address, start, 10*time.Millisecond) })
-	compare := transporttest.Holding()
-	for i := range kills {
-		after := time.Duration(random.IntN(60)) * time.Millisecond
-		t.Run(strconv.Itoa(i), func(t *testing.T) { p.killClient(t, address, start+uint64(i), after) }) //nolint:gosec // small
-	}
-	compare(t)
+	kills(t, 2, func(t *testing.T, seed uint64, after time.Duration) { p.killClient(t, address, seed, after) })
 }
 
 func (p Place) killClient(t *testing.T, address string, seed uint64, after time.Duration) {
