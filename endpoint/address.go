@@ -5,6 +5,7 @@ package endpoint
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -20,7 +21,7 @@ type Scheme string
 
 // The schemes of connections.
 const (
-	SHM    Scheme = "shm"    // shm://NAME, shm://USER@NAME, shm:///ABS/PATH
+	SHM    Scheme = "shm"    // shm://NAME, shm://USER@NAME, shm:///ABS/PATH; ?ring=SIZE, ?prefault=true
 	Unix   Scheme = "unix"   // unix://NAME, unix://USER@NAME, unix:///ABS/PATH
 	TCP    Scheme = "tcp"    // tcp://HOST:PORT
 	TLS    Scheme = "tls"    // tls://HOST:PORT
@@ -48,12 +49,6 @@ type Address struct {
 	Host   string            // tcp, tls: "HOST:PORT"
 	Args   []string          // exec: the program and its arguments
 	Query  map[string]string // ?key=value&…, checked against the scheme's list
-}
-
-// queries lists the query keys that each scheme knows.
-var queries = map[Scheme][]string{
-	TCP:  {"insecure"},
-	Exec: {"parley"},
 }
 
 // Parse reads an address, in Parley's spelling or in gRPC's
@@ -118,10 +113,19 @@ func parseNamed(scheme Scheme, rest string) (Address, error) {
 		abs, err := filepath.Abs(rest)
 		return Address{Scheme: scheme, Path: abs}, err
 	}
-	if strings.HasPrefix(body, "/") {
-		return Address{Scheme: scheme, Path: filepath.Clean(body)}, nil
+	var query map[string]string
+	var err error
+	if scheme == SHM || !strings.HasPrefix(body, "/") { // a path of unix may have a '?', as with gRPC
+		if body, query, err = cutQuery(scheme, body); err != nil {
+			return Address{}, err
+		}
 	}
-	return parseOwned(scheme, body)
+	if strings.HasPrefix(body, "/") {
+		return Address{Scheme: scheme, Path: filepath.Clean(body), Query: query}, nil
+	}
+	a, err := parseOwned(scheme, body)
+	a.Query = query
+	return a, err
 }
 
 // parseOwned reads NAME or USER@NAME.
@@ -206,13 +210,16 @@ func cutQuery(scheme Scheme, s string) (string, map[string]string, error) {
 	}
 	query := make(map[string]string, len(values))
 	for key, vs := range values {
-		if !slices.Contains(queries[scheme], key) {
-			return "", nil, fmt.Errorf("%s: does not know the option %q: it knows %q", scheme, key, queries[scheme])
+		check, known := options[scheme][key]
+		if !known {
+			return "", nil, fmt.Errorf("%s: does not know the option %q: it knows %q", scheme, key, slices.Sorted(maps.Keys(options[scheme])))
 		}
-		if v := vs[0]; v != "true" && v != "false" || len(vs) != 1 {
-			return "", nil, fmt.Errorf("the option %s is %q: write true or false, once", key, vs)
+		if len(vs) != 1 {
+			return "", nil, fmt.Errorf("the option %s is there %d times: write it once", key, len(vs))
 		}
-		query[key] = vs[0]
+		if query[key], err = check(vs[0]); err != nil {
+			return "", nil, fmt.Errorf("the option %s %w", key, err)
+		}
 	}
 	return body, query, nil
 }
@@ -245,7 +252,7 @@ func (a Address) String() string {
 			body += "/" + a.Item
 		}
 	}
-	return string(a.Scheme) + "://" + body
+	return string(a.Scheme) + "://" + body + a.query()
 }
 
 func (a Address) query() string {

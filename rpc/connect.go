@@ -262,7 +262,7 @@ func (c *Client) connection(ctx context.Context) (transport.Conn, error) {
 	t, err := d.DialAddress(ctx, c.addr)
 	if c.addr.Scheme == endpoint.SHM && fault.KindOf(err) == fault.Unsupported {
 		addr := c.addr
-		addr.Scheme = endpoint.Unix
+		addr.Scheme, addr.Query = endpoint.Unix, nil
 		c.fellBack(err)
 		return d.DialAddress(ctx, addr)
 	}

@@ -46,7 +46,7 @@ func (s *Server) Listen(ctx context.Context, address string) (transport.Listener
 		cfg.Refuse = refuse
 	}
 	cfg.TLS.NextProtos = []string{alpnParley, alpnHTTP2}
-	if addr.Scheme == endpoint.SHM {
+	if addr.Scheme == endpoint.SHM { // shareMemory asks the listener for the address, and that for its options
 		return unix.Listen(ctx, addr, cfg.ListenConfig)
 	}
 	return (&parley.ListenConfig{ListenConfig: cfg.ListenConfig, TLS: cfg.TLS, SHM: s.cfg.SHM}).ListenAddress(ctx, addr)
@@ -138,6 +138,9 @@ func (s *Server) open(ctx context.Context, ln net.Listener, t transport.Conn) er
 // shareMemory takes up the shared-memory handshake on the socket.
 func (s *Server) shareMemory(ctx context.Context, ln net.Listener, u *unix.Conn) (transport.Conn, error) {
 	opts := s.cfg.SHM
+	if l, ok := ln.(transport.Listener); ok {
+		opts = opts.For(l.Address())
+	}
 	if c, ok := ln.(interface{ Counters() *endpoint.Counters }); ok && opts.Counters == nil {
 		opts.Counters = c.Counters()
 	}

@@ -67,6 +67,9 @@ over encrypted connections. One address chooses how:
   fifo:///PATH    two named pipes          exec:CMD ARGS a child's stdin and stdout
   stdio:          our own stdin and stdout
 
+shm://NAME?ring=256KiB&prefault=true chooses the size of our ring (a power of two
+from 16KiB to 1GiB) and has it mapped beforehand, as --ring and --prefault do.
+
 Exit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 timed out or unavailable.
 The global flags and those about certificates can also be set by PARLEY_FLAG in
 the environment, or by "flag: value" in $XDG_CONFIG_HOME/parley/config.yaml.`,

@@ -25,6 +25,8 @@ import (
 type connectFlags struct {
 	cert, key, ca, serverName string
 	spin                      string
+	ring                      string
+	prefault                  bool
 	allow                     []string // listening verbs only
 	protocols                 []string // tls: offered by ALPN; no flag
 }
@@ -36,6 +38,8 @@ func (c *connectFlags) addDial(cmd *cobra.Command) {
 	f.StringVar(&c.ca, "ca", "", "tls: the authority that the other side's certificate must come from (PEM file)")
 	f.StringVar(&c.serverName, "server-name", "", "tls: the name expected in the server's certificate (default: the host)")
 	f.StringVar(&c.spin, "spin", "auto", "shm: auto, off or always: whether to burn CPU while waiting")
+	f.StringVar(&c.ring, "ring", "", "shm: size of our ring, a power of two from 16KiB to 1GiB (default: 1MiB while the budget is plentiful)")
+	f.BoolVar(&c.prefault, "prefault", false, "shm: map both rings as soon as they are attached, instead of page by page")
 }
 
 func (c *connectFlags) addListen(cmd *cobra.Command) {
@@ -53,7 +57,14 @@ func (c *connectFlags) shm() (shm.Options, error) {
 	if !ok {
 		return shm.Options{}, usageError{fmt.Errorf("--spin %q: write auto, off or always", c.spin)}
 	}
-	return shm.Options{Spin: spin}, nil
+	o := shm.Options{Spin: spin, Prefault: c.prefault}
+	if c.ring != "" {
+		var err error
+		if o.RingSize, err = endpoint.ParseRing(c.ring); err != nil {
+			return shm.Options{}, usageError{fmt.Errorf("--ring %w", err)}
+		}
+	}
+	return o, nil
 }
 
 // betweenProcesses refuses what is no address, and inproc:, where nobody could

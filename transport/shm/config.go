@@ -3,6 +3,7 @@
 package shm
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -78,6 +79,16 @@ type DialConfig struct {
 type ListenConfig struct {
 	transport.ListenConfig
 	Options
+}
+
+// For is o with what the address says of its rings (?ring=SIZE, ?prefault=true),
+// which goes before what the fields say.
+func (o Options) For(addr endpoint.Address) Options {
+	o.RingSize = cmp.Or(addr.Ring(), o.RingSize)
+	if _, said := addr.Query["prefault"]; said {
+		o.Prefault = addr.Flag("prefault")
+	}
+	return o
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -23,6 +23,7 @@ import (
 // listener that will not have us fault.Denied.
 func Dial(ctx context.Context, addr endpoint.Address, cfg DialConfig) (*Conn, error) {
 	cfg.DialConfig = cfg.DialConfig.WithDefaults()
+	cfg.Options, addr.Query = cfg.For(addr), nil
 	ctx, cancel := context.WithTimeout(ctx, cfg.HandshakeTimeout)
 	defer cancel()
 	path, err := endpoint.DialPath(addr)
@@ -150,6 +151,7 @@ func newStream(sock *net.UnixConn, addr string, r *rings, opts Options, logger *
 
 // Listen claims a shm:// address and listens on it.
 func Listen(ctx context.Context, addr endpoint.Address, cfg ListenConfig) (transport.Listener, error) {
+	cfg.Options, addr.Query = cfg.For(addr), nil
 	if _, err := cfg.withDefaults(); err != nil {
 		return nil, err
 	}
@@ -165,6 +167,7 @@ func Listen(ctx context.Context, addr endpoint.Address, cfg ListenConfig) (trans
 // manager that started us. It becomes raw's owner, but never removes the
 // socket's file.
 func ListenOn(ctx context.Context, raw net.Listener, addr endpoint.Address, cfg ListenConfig) (transport.Listener, error) {
+	cfg.Options, addr.Query = cfg.For(addr), nil
 	if _, err := cfg.withDefaults(); err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}
