@@ -43,9 +43,8 @@ type Options struct {
 	// It must not use the connection. Default: counted alone.
 	FellBack func()
 
-	// Prefault maps every page of both rings before the connection is handed
-	// out instead of at its first
-	// use, where it costs a fault each. Their memory is reserved in either case. Default: at first
+	// Prefault maps every page of both rings when they are attached, in the
+	// handshake or later, instead of at its first use, where it costs a fault each. Their memory is reserved in either case. Default: at first
 	// use.
 	Prefault bool
 
