@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
@@ -46,12 +47,12 @@ func Open(ctx context.Context, address string) (Engine, error) { return Opener{}
 
 // Open opens the engine at an address such as mem://desk.
 func (o Opener) Open(ctx context.Context, address string) (Engine, error) {
+	if !strings.HasPrefix(address, "mem:") {
+		return nil, fault.New(fault.Invalid, "open", address, errors.New("no engine has this scheme")).WithHint("write mem://NAME")
+	}
 	addr, err := endpoint.Parse(address)
 	if err != nil {
 		return nil, err
-	}
-	if addr.Scheme != endpoint.Mem {
-		return nil, fault.New(fault.Invalid, "open", address, errors.New("no engine has this scheme")).WithHint("write mem://NAME")
 	}
 	e, err := shared.Open(ctx, addr, shared.Config{Authorizer: o.Authorizer, Logger: o.Logger})
 	if err != nil {

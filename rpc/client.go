@@ -181,7 +181,7 @@ var noOptions callOptions
 
 func (c *Client) invoke(ctx context.Context, method string, args, reply any, _ *grpc.ClientConn, opts ...grpc.CallOption) error {
 	o := &noOptions
-	if len(opts) > 0 {
+	if !idle(opts) {
 		o = new(callOptions)
 		if err := o.apply(opts); err != nil {
 			return err

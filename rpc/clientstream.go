@@ -21,6 +21,12 @@ import (
 // clientStream is a call that we have made. The grpc.ClientStream rules hold:
 // one goroutine may send while another receives.
 type clientStream struct {
+	in inbox
+	ours
+}
+
+// ours is a clientStream but for its inbox.
+type ours struct {
 	c       *conn
 	id      uint32
 	ctx     context.Context
@@ -31,7 +37,6 @@ type clientStream struct {
 	out     outflow
 	hit     bool // of the reader's holder: something for this stream has come
 
-	in         inbox
 	header     rpcwire.Pairs // guarded by in.mu
 	hasHeader  bool          // guarded by in.mu
 	trailer    rpcwire.Pairs // guarded by in.mu
@@ -39,7 +44,7 @@ type clientStream struct {
 	refused    bool
 	closed     bool // guarded by in.mu: the status is known
 	heardClose bool // guarded by in.mu: from the peer
-	alone      bool // of the caller: its Close was read before or while the caller had the role
+	alone      bool // of the caller: nobody else knows the stream any more
 	sentEnd    bool
 	finished   atomic.Bool // the caller knows the status
 	stats      *callStats
@@ -55,14 +60,20 @@ var unaries = sync.Pool{New: func() any {
 	return s
 }}
 
+// keptPairs is the most room for metadata that is kept with one.
+const keptPairs = 1 << 10
+
 // recycle keeps the stream of a unary call that nobody else can know any more.
 func (s *clientStream) recycle() {
 	if !s.alone {
 		return
 	}
-	wake, q := s.in.wake, s.in.q[:0]
-	*s = clientStream{}
-	s.in.wake, s.in.q = wake, q
+	pairs := s.opening.pairs[:0]
+	if cap(pairs) > keptPairs {
+		pairs = nil
+	}
+	s.ours = ours{opening: opening{pairs: pairs}}
+	s.in.waiting = waiting{wake: s.in.wake, q: s.in.q[:0]}
 	unaries.Put(s)
 }
 

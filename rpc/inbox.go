@@ -16,7 +16,12 @@ import (
 // inbox is the receiving side of one stream: messages that have come, and the
 // one that is coming.
 type inbox struct {
-	mu      sync.Mutex
+	mu sync.Mutex
+	waiting
+}
+
+// waiting is an inbox but for its lock.
+type waiting struct {
 	q       []message // guarded by mu; from head on
 	head    int
 	part    []byte  // guarded by mu: what has come of the message that is coming

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -38,21 +39,20 @@ func (c *conn) prepare(ctx context.Context, o *opening, method string, opts *cal
 	}
 	o.method = method
 	o.deadline, _ = ctx.Deadline()
-	md := outgoing(ctx)
+	var err error
 	if len(extra) > 0 || len(opts.creds) > 0 {
-		var err error
-		if md, err = c.credentials(ctx, method, md, opts, extra); err != nil {
-			return err
+		var md metadata.MD
+		if md, err = c.credentials(ctx, method, outgoing(ctx), opts, extra); err == nil {
+			o.pairs, err = appendPairs(o.pairs, md)
 		}
+	} else {
+		o.pairs, err = appendOutgoing(o.pairs, ctx)
 	}
-	if len(md) > 0 {
-		var err error
-		if o.pairs, err = appendPairs(nil, md); err != nil {
-			return err
-		}
-		if most := int(c.hello.Header); len(o.pairs) > most {
-			return status.Errorf(codes.Internal, "header list size to send violates the maximum size (%d bytes) set by server", most)
-		}
+	if err != nil {
+		return err
+	}
+	if most := int(c.hello.Header); len(o.pairs) > most {
+		return status.Errorf(codes.Internal, "header list size to send violates the maximum size (%d bytes) set by server", most)
 	}
 	o.files = attached(ctx)
 	if len(o.files) > 0 {
@@ -75,7 +75,10 @@ func (c *conn) invoke(ctx context.Context, method string, req, reply any, opts *
 		return errServesNothing
 	}
 	handOnFor(ctx)
-	ctx, st := beginStats(ctx, x.stats, method, opts.wait, stats.Begin{}) // first: it may add metadata
+	var st *callStats
+	if len(x.stats) > 0 {
+		ctx, st = beginStats(ctx, x.stats, method, opts.wait, stats.Begin{}) // first: it may add metadata
+	}
 	s := newClientStream(ctx, c, opts, true)
 	s.stats = st
 	o := &s.opening
@@ -162,6 +165,7 @@ func (s *clientStream) answer(reply any) error {
 	s.in.mu.Lock()
 	m, ok := s.in.take()
 	fail, st, closed, refused, more := s.in.fail, s.status, s.closed, s.refused, s.in.pending() > 0
+	s.alone = s.heardClose && !s.in.gone && s.in.need == 0 && !more
 	s.in.mu.Unlock()
 	switch {
 	case fail != nil && (!closed || st.Code() == codes.OK):
@@ -182,20 +186,12 @@ func (s *clientStream) answer(reply any) error {
 	}
 	m.free()
 	if holds {
-		s.alone = s.heard()
 		s.c.leaveRole()
 	}
 	if fail != nil && !closed {
 		s.abort(fail)
 	}
 	return err
-}
-
-// heard says that the stream's Close has been read.
-func (s *clientStream) heard() bool {
-	s.in.mu.Lock()
-	defer s.in.mu.Unlock()
-	return s.heardClose && !s.in.gone && s.in.need == 0
 }
 
 var errServesNothing = status.Error(codes.Unimplemented, "the peer takes no calls on this connection")
@@ -212,7 +208,10 @@ func (c *conn) newStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 		return nil, errServesNothing
 	}
 	handOnFor(ctx)
-	ctx, st := beginStats(ctx, x.stats, method, opts.wait, stats.Begin{IsClientStream: desc.ClientStreams, IsServerStream: desc.ServerStreams})
+	var st *callStats
+	if len(x.stats) > 0 {
+		ctx, st = beginStats(ctx, x.stats, method, opts.wait, stats.Begin{IsClientStream: desc.ClientStreams, IsServerStream: desc.ServerStreams})
+	}
 	o := new(opening)
 	if err := c.prepare(ctx, o, method, opts, x.creds); err != nil {
 		st.end(err)

@@ -5,6 +5,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -43,6 +44,46 @@ func outgoing(ctx context.Context) metadata.MD {
 	return md
 }
 
+// rawOutgoing says that the value under outgoingKey is what we know it for: a
+// map, and pairs that have been appended to it.
+var rawOutgoing = func() bool {
+	t := reflect.TypeOf(metadata.AppendToOutgoingContext(context.Background(), "k", "v").Value(outgoingKey))
+	return t.Kind() == reflect.Struct && t.NumField() == 2 &&
+		t.Field(0).Type == reflect.TypeFor[metadata.MD]() && t.Field(1).Type == reflect.TypeFor[[][]string]()
+}()
+
+// appendOutgoing appends the metadata that the caller hung on ctx. Where they
+// are nothing but appended pairs no map is made of them.
+func appendOutgoing(p rpcwire.Pairs, ctx context.Context) (rpcwire.Pairs, error) {
+	raw := ctx.Value(outgoingKey)
+	if raw == nil {
+		return p, nil
+	}
+	v := reflect.ValueOf(raw)
+	if !rawOutgoing || v.Field(0).Len() > 0 {
+		md, _ := metadata.FromOutgoingContext(ctx)
+		return appendPairs(p, md)
+	}
+	added := v.Field(1)
+	for i := range added.Len() {
+		pairs := added.Index(i)
+		for j := 0; j+1 < pairs.Len(); j += 2 {
+			key := strings.ToLower(pairs.Index(j).String())
+			if reserved(key) {
+				continue
+			}
+			err := checkKey(key)
+			if err == nil {
+				p, err = appendPair(p, key, pairs.Index(j+1).String())
+			}
+			if err != nil {
+				return p, err
+			}
+		}
+	}
+	return p, nil
+}
+
 // appendPairs checks md as grpc-go does and appends it.
 func appendPairs(p rpcwire.Pairs, md metadata.MD) (rpcwire.Pairs, error) {
 	for key, values := range md {
@@ -50,17 +91,25 @@ func appendPairs(p rpcwire.Pairs, md metadata.MD) (rpcwire.Pairs, error) {
 		if reserved(key) {
 			continue
 		}
-		if err := checkKey(key); err != nil {
-			return p, err
-		}
+		err := checkKey(key)
 		for _, v := range values {
-			if !strings.HasSuffix(key, "-bin") && !printable(v) {
-				return p, status.Errorf(codes.Internal, "header key %q contains value with non-printable ASCII characters", key)
+			if err == nil {
+				p, err = appendPair(p, key, v)
 			}
-			p = rpcwire.AppendPair(p, key, v)
+		}
+		if err != nil {
+			return p, err
 		}
 	}
 	return p, nil
+}
+
+// appendPair checks the value of a pair, and appends it.
+func appendPair(p rpcwire.Pairs, key, v string) (rpcwire.Pairs, error) {
+	if !strings.HasSuffix(key, "-bin") && !printable(v) {
+		return p, status.Errorf(codes.Internal, "header key %q contains value with non-printable ASCII characters", key)
+	}
+	return rpcwire.AppendPair(p, key, v), nil
 }
 
 // reserved says which keys belong to the protocol, and are left out: those of

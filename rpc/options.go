@@ -33,6 +33,16 @@ type callOptions struct {
 	finish   []func(error)
 }
 
+// idle says that opts mean nothing to us: stubs pass one such with each call.
+func idle(opts []grpc.CallOption) bool {
+	for _, opt := range opts {
+		if _, ok := opt.(grpc.StaticMethodCallOption); !ok {
+			return false
+		}
+	}
+	return true
+}
+
 func (o *callOptions) apply(opts []grpc.CallOption) error {
 	for _, opt := range opts {
 		switch v := opt.(type) {

@@ -127,7 +127,7 @@ func (w way) dialer(t testing.TB) parley.Dialer {
 
 // backend is our server reached that way.
 func (w way) backend() rpctest.Backend {
-	return rpctest.Backend{Name: "parley, " + w.name, Serve: func(t testing.TB, o rpctest.ServerOptions, register func(grpc.ServiceRegistrar)) rpctest.Server {
+	return rpctest.Backend{Name: w.name, Serve: func(t testing.TB, o rpctest.ServerOptions, register func(grpc.ServiceRegistrar)) rpctest.Server {
 		t.Helper()
 		s := rpc.NewServer(rpc.ServerConfig{
 			Authorizer:        everyone,
@@ -187,10 +187,9 @@ func (s *ourServer) Dial(t testing.TB, o rpctest.ClientOptions) rpctest.Client {
 
 // TestParity: each scene is the same with us as with grpc-go.
 func TestParity(t *testing.T) {
+	var backends []rpctest.Backend
 	for _, w := range longWays() {
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			rpctest.Parity(t, w.backend())
-		})
+		backends = append(backends, w.backend())
 	}
+	rpctest.Parity(t, backends...)
 }

@@ -162,11 +162,7 @@ func (w *writer) drainUnlock(wait bool, rest chunk) {
 			w.mu.Unlock()
 			rest.b = rest.b[n:]
 			if w.c.crew.enlist() {
-				go func() {
-					defer w.c.crew.discharge()
-					w.mu.Lock()
-					w.drainUnlock(true, rest)
-				}()
+				w.drainLater(rest)
 				return
 			}
 			w.mu.Lock()
@@ -183,6 +179,15 @@ func (w *writer) drainUnlock(wait bool, rest chunk) {
 	if err != nil {
 		w.c.cannotWrite(err)
 	}
+}
+
+// drainLater is drainUnlock in a goroutine that may wait.
+func (w *writer) drainLater(rest chunk) {
+	go func() {
+		defer w.c.crew.discharge()
+		w.mu.Lock()
+		w.drainUnlock(true, rest)
+	}()
 }
 
 // lendFor borrows room for heads and what follows them, so that the peer does

@@ -36,6 +36,7 @@ var roles = map[string]party.Role{
 	topicName:              topicRole(false),
 	topicMany:              topicRole(true),
 	parleyLoan:             loanRole,
+	parleyFrames:           frameRole,
 }
 
 func main() {

@@ -138,5 +138,6 @@ func ours(dir string) []party.Subject {
 		many(topicName, able{ops: []string{opPublish}}),
 		many(topicMany, able{ops: []string{opPublish}}),
 		pair(parleyLoan, able{ops: []string{opLoan}}),
+		pair(parleyFrames, able{ops: []string{opLoan}}),
 	}
 }

@@ -22,6 +22,8 @@ const (
 	topicName  = "Parley topic"
 	topicMany  = "Parley topic, batched"
 	parleyLoan = "Parley broadcast, both ways, polling"
+
+	parleyFrames = "Parley message/frame, pools both ways"
 )
 
 // publishRate is what each of four subscribers is to receive a second.

@@ -40,7 +40,11 @@ type passage struct {
 }
 
 func (a *app) barrier(ctx context.Context, name string, parties int64, wait time.Duration) error {
-	b, err := procsync.OpenBarrier(ctx, name, parties, procsync.Config{Label: "parley barrier", Participants: procsync.MaxParticipants})
+	access, err := a.openAccess(name)
+	if err != nil {
+		return err
+	}
+	b, err := procsync.OpenBarrier(ctx, name, parties, procsync.Config{Label: "parley barrier", Participants: procsync.MaxParticipants, Access: access})
 	if err != nil {
 		return err
 	}

@@ -53,14 +53,15 @@ func (a *app) exitCode(err error) int {
 	return codeOf(err)
 }
 
-// withAdvice is the text of err; a full descriptor table can show itself in
+// withAdvice is the text of err, in which peers and names have a say, without
+// what a terminal would obey; a full descriptor table can show itself in
 // any call, so what to do about it is said here.
 func withAdvice(err error) string {
 	text := err.Error()
 	if errors.Is(err, syscall.EMFILE) && !strings.Contains(text, "ulimit") {
 		text += " (the descriptor table is full: raise `ulimit -n`)"
 	}
-	return text
+	return strings.Map(printableLines, text)
 }
 
 // hinted adds what to do where the system denied us a file and nothing says

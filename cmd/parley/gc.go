@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -110,6 +111,7 @@ func gone(info endpoint.Info) bool { return errors.Is(info.Err, fs.ErrNotExist) 
 
 func (a *app) printRemovals(rows []removal, yes bool) {
 	for _, r := range rows {
+		r.Address, r.File, r.Error = strings.Map(printable, r.Address), strings.Map(printable, r.File), strings.Map(printable, r.Error)
 		if r.Address == "" {
 			r.Address = "(its files are gone)"
 		}

@@ -68,7 +68,11 @@ func (a *app) patience(cmd *cobra.Command, wait time.Duration) time.Duration {
 }
 
 func (a *app) lockAndRun(ctx context.Context, name string, shared bool, wait time.Duration, args []string) error {
-	m, err := procsync.OpenRWMutex(ctx, name, procsync.Config{Label: label(args)})
+	access, err := a.openAccess(name)
+	if err != nil {
+		return err
+	}
+	m, err := procsync.OpenRWMutex(ctx, name, procsync.Config{Label: label(args), Access: access})
 	if err != nil {
 		return err
 	}

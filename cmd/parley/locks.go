@@ -43,7 +43,7 @@ parley locks break.`,
 	}
 	cmd.Flags().BoolVar(&o.All, "all", false, "every user's, as far as we may look")
 	cmd.Flags().StringVar(&o.User, "user", "", "that user's (name or uid)")
-	cmd.AddCommand(locksBreakVerb(a), locksResetVerb(a), locksRmVerb(a))
+	cmd.AddCommand(locksBreakVerb(a), locksResetVerb(a), locksRmVerb(a), locksShareVerb(a))
 	return cmd
 }
 

@@ -36,8 +36,9 @@ func notifyPostVerb(a *app) *cobra.Command {
 		Use:   "post NAME [DATA|-]",
 		Short: "Notify whoever waits at NAME",
 		Long: `Notifies whoever waits at NAME, or USER@NAME for another user's, with DATA (at
-most 4096 bytes, "-" for stdin). Waits for a waiter within --timeout, and ends
-once its process has the notification.`,
+most 4096 bytes, "-" for stdin). Ends once the waiter's process has the
+notification; that there is one, and that it takes it, is waited for within
+--timeout.`,
 		Example: `  parley notify post reload
   date | parley notify post alice@reload -`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -74,7 +75,7 @@ func (a *app) post(ctx context.Context, name string, payload []byte) error {
 	watch := endpoint.NewWatch(addr)
 	defer func() { _ = watch.Close() }()
 	for {
-		err := notify.Post(ctx, name, payload)
+		err := notify.Post(waiting, name, payload)
 		if fault.KindOf(err) != fault.Unavailable {
 			return err
 		}

@@ -118,3 +118,11 @@ func printable(r rune) rune {
 	}
 	return r
 }
+
+// printableLines is printable for a text of several lines.
+func printableLines(r rune) rune {
+	if r == '\n' {
+		return r
+	}
+	return printable(r)
+}

@@ -102,6 +102,9 @@ func (a *app) pub(ctx context.Context, f *pubFlags, args []string) error {
 	if err := topic.CheckSubject(m.Subject); err != nil {
 		return err
 	}
+	if f.wait < 0 || f.maxData < 1 || f.maxData > topic.MaxData {
+		return usageError{fmt.Errorf("--wait %d, --max %d: not below 0, and from 1 to %d bytes", f.wait, f.maxData, topic.MaxData)}
+	}
 	fromArgument := len(args) == 2 && args[1] != "-"
 	if f.lines && fromArgument {
 		return usageError{errors.New("--lines reads stdin, and DATA is on the command line")}
@@ -122,12 +125,28 @@ func (a *app) pub(ctx context.Context, f *pubFlags, args []string) error {
 			err = a.pubStdin(ctx, f, p, m)
 		}
 	}
+	if errors.Is(err, fault.TooLarge) {
+		err = f.tooLarge(err)
+	}
 	st := p.Stats()
 	err = errors.Join(err, p.Close(), done())
 	if err == nil && a.json {
 		return a.printJSON(published{m.Subject, st.Published, st.Bytes, st.Subscribers})
 	}
 	return err
+}
+
+// tooLarge says what to do about it here.
+func (f *pubFlags) tooLarge(err error) error {
+	var e *fault.Error
+	if f.maxData < topic.MaxData && errors.As(err, &e) {
+		return e.WithHint(fmt.Sprintf("say --max BYTES, up to %d", topic.MaxData))
+	}
+	return err
+}
+
+func (f *pubFlags) errLarge(what string) error {
+	return fault.New(fault.TooLarge, "read", "stdin", fmt.Errorf("%s has more than %d bytes", what, f.maxData))
 }
 
 func pubHeaders(flags []string) (topic.Headers, error) {
@@ -165,19 +184,25 @@ func (a *app) pubStdin(ctx context.Context, f *pubFlags, p topic.Publisher, m to
 		if err != nil {
 			return fault.Wrap("read", "stdin", err)
 		}
+		if len(data) > f.maxData {
+			return f.errLarge("it")
+		}
 		m.Data = data
 		return p.Publish(ctx, m)
 	}
 	lines := bufio.NewScanner(a.in)
-	lines.Buffer(nil, f.maxData+1)
+	lines.Buffer(nil, f.maxData+2) // with its end
 	for lines.Scan() {
 		m.Data = lines.Bytes()
 		if err := p.Publish(ctx, m); err != nil {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return nil // interrupted: its end
+	case errors.Is(lines.Err(), bufio.ErrTooLong):
+		return f.errLarge("a line")
 	}
 	return fault.Wrap("read", "stdin", lines.Err())
 }

@@ -35,7 +35,11 @@ all that come later; programs use it as procsync.OpenSemaphore of that name.
 }
 
 func (a *app) semAndRun(ctx context.Context, name string, count int64, wait time.Duration, args []string) error {
-	s, err := procsync.OpenSemaphore(ctx, name, count, procsync.Config{Label: label(args), Participants: procsync.MaxParticipants})
+	access, err := a.openAccess(name)
+	if err != nil {
+		return err
+	}
+	s, err := procsync.OpenSemaphore(ctx, name, count, procsync.Config{Label: label(args), Participants: procsync.MaxParticipants, Access: access})
 	if err != nil {
 		return err
 	}

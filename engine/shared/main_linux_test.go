@@ -14,6 +14,7 @@ import (
 func TestMain(m *testing.M) {
 	proctest.RunRole(map[string]proctest.Role{
 		"bench": benchRole, "publish": publishRole, "subscribe": subscribeRole, "owner": ownerRole, "peek": peekRole,
+		"borrow": borrowRole, "lend": lendRole,
 	})
 	goleak.VerifyTestMain(proctest.Isolated(m))
 }

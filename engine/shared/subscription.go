@@ -56,6 +56,7 @@ type subscription struct {
 	attached                             atomic.Bool
 	kickMu                               sync.Mutex
 	kick                                 func() // guarded by kickMu: ends a wait
+	tidying                              sync.WaitGroup
 }
 
 var _ topic.Subscription = (*subscription)(nil)
@@ -77,14 +78,11 @@ func (t *memTopic) Subscribe(ctx context.Context, cfg topic.SubscribeConfig) (to
 	s.merged.closed = &s.closed
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch err := s.attach(ctx); fault.KindOf(err) {
-	case fault.Unavailable, fault.PeerDied:
+	if err := s.attach(ctx); absent(err) {
 		s.waited = true
-	default:
-		if err != nil {
-			s.stop()
-			return nil, err
-		}
+	} else if err != nil {
+		s.stop()
+		return nil, err
 	}
 	context.AfterFunc(s.ctx, s.hurry)
 	return s, nil
@@ -148,23 +146,31 @@ func program() string {
 	return name[:min(len(name), 40)] + "[" + strconv.Itoa(os.Getpid()) + "]"
 }
 
-// find waits for a publisher.
+// find waits for a publisher. Only if there is none it watches for one, and the
+// end of that, for which the kernel takes its time, delays no item.
 func (s *subscription) find(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
+	if err := s.attach(ctx); !absent(err) {
+		return s.orClosed(err)
+	}
 	w := endpoint.NewWatch(s.topic.addr)
-	defer func() { _ = w.Close() }()
+	defer s.tidying.Go(func() { _ = w.Close() })
 	for {
-		err := s.attach(ctx)
-		if k := fault.KindOf(err); err == nil || k != fault.Unavailable && k != fault.PeerDied {
+		if err := s.attach(ctx); !absent(err) {
 			return s.orClosed(err)
 		}
-		s.waited = true
 		if err := w.Wait(ctx); err != nil {
 			return s.orClosed(err)
 		}
 	}
+}
+
+// absent says whether an error of attach means that nobody is there.
+func absent(err error) bool {
+	k := fault.KindOf(err)
+	return err != nil && (k == fault.Unavailable || k == fault.PeerDied)
 }
 
 // orClosed prefers to say that we are closed.
@@ -252,6 +258,7 @@ func (s *subscription) Close() error {
 	if s.at != nil {
 		s.detach()
 	}
+	s.tidying.Wait()
 	return nil
 }
 

@@ -150,6 +150,33 @@ func TestRemoveMindsANewFile(t *testing.T) {
 	}
 }
 
+// TestRemoveFollowsNoLink that the owner of a directory puts in its place.
+func TestRemoveFollowsNoLink(t *testing.T) {
+	dir := filepath.Join("/dev/shm", fmt.Sprintf("parley-inventory-dir-%d", os.Getpid()))
+	elsewhere := dir + "-elsewhere"
+	t.Cleanup(func() { _, _, _ = os.RemoveAll(dir), os.RemoveAll(elsewhere), os.RemoveAll(dir+"-old") })
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(elsewhere, 0o700), os.WriteFile(dir+"/file", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Lstat(dir + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _ := inodeOf(st)
+	if err := errors.Join(os.Link(dir+"/file", elsewhere+"/file"), os.Rename(dir, dir+"-old"), os.Symlink(elsewhere, dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeFile(dir+"/file", key); err == nil {
+		t.Error("it followed a link")
+	}
+	if _, err := os.Lstat(elsewhere + "/file"); err != nil {
+		t.Error(err)
+	}
+	if err := removeFile(dir+"-old/file", key); err != nil {
+		t.Errorf("in a directory: %v", err)
+	}
+}
+
 func TestSystemV(t *testing.T) {
 	id, _, errno := unix.Syscall(unix.SYS_SHMGET, 0, 4096, 0o1600)
 	if errno != 0 {

@@ -98,8 +98,11 @@ func removeUnattached(id int) error {
 	return sysv.Remove(sysv.Memory, id)
 }
 
+// memoryRoot is where shm_open(3) and sem_open(3) have their files.
+const memoryRoot = "/dev/shm"
+
 func (h *holders) memory() ([]Object, error) {
-	const root = "/dev/shm"
+	const root = memoryRoot
 	var objects []Object
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -154,20 +157,6 @@ func (h *holders) file(kind, path string, st fs.FileInfo) (Object, bool) {
 		o.remove = func() error { return removeFile(path, key) }
 	}
 	return o, true
-}
-
-// removeFile removes the file that was looked at, and no other.
-func removeFile(path string, key inode) error {
-	st, err := os.Lstat(path)
-	if err == nil {
-		if now, ok := inodeOf(st); !ok || now != key {
-			err = fault.New(fault.InUse, "remove", path, errors.New("it was made anew"))
-		}
-	}
-	if err == nil {
-		err = os.Remove(path)
-	}
-	return fault.Wrap("remove", path, err)
 }
 
 func (h *holders) sockets(o Options) ([]Object, error) {

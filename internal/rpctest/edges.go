@@ -320,8 +320,7 @@ var edgePlays = []play{
 		s.output = func(_ *pb.StreamingOutputCallRequest, stream outputStream) error {
 			for {
 				if err := stream.Send(answer(big(1 << 16))); err != nil {
-					s.did("ended: %v", stream.Context().Err() != nil)
-					return err
+					return err // which the scene's end waits for
 				}
 			}
 		}

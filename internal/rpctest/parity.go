@@ -20,21 +20,34 @@ func plays() []play {
 	return slices.Concat(unaryPlays, statusPlays(), metadataPlays, streamPlays, limitPlays, cancelPlays, stopPlays, optionPlays, edgePlays)
 }
 
-// Parity plays every scene on grpc-go and on b, and wants the same story from
-// both: status, metadata, messages, and the order on each side.
-func Parity(t *testing.T, b Backend) {
+// Parity plays every scene on grpc-go and on each backend, and wants the same
+// story from all: status, metadata, messages, and the order on each side. The
+// backends play at once; grpc-go plays a scene once for all of them.
+func Parity(t *testing.T, backends ...Backend) {
 	t.Helper()
-	reference := Reference()
-	for _, p := range plays() {
-		t.Run(p.name, func(t *testing.T) {
-			want, got := perform(t, reference, p), perform(t, b, p)
-			if want != got {
-				t.Errorf("%s:\n%s%s:\n%s", reference.Name, want, b.Name, got)
-			}
-			if want == "" {
-				t.Error("the scene shows nothing")
+	reference, all := Reference(), plays()
+	wanted := make([]func() string, len(all))
+	for i, p := range all {
+		wanted[i] = sync.OnceValue(func() string { return perform(t, reference, p) })
+	}
+	for _, b := range backends {
+		t.Run(b.Name, func(t *testing.T) {
+			t.Parallel()
+			for i, p := range all {
+				t.Run(p.name, func(t *testing.T) { compare(t, reference.Name, wanted[i](), b, p) })
 			}
 		})
+	}
+}
+
+// compare plays one scene on b.
+func compare(t *testing.T, reference, want string, b Backend, p play) {
+	t.Helper()
+	if got := perform(t, b, p); want != got {
+		t.Errorf("%s:\n%s%s:\n%s", reference, want, b.Name, got)
+	}
+	if want == "" {
+		t.Error("the scene shows nothing")
 	}
 }
 

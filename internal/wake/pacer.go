@@ -20,7 +20,7 @@ const (
 const (
 	budget      = 50 * time.Microsecond // about one wake-up of a sleeping processor
 	roundAlways = time.Millisecond      // Always comes back this often, so that its caller can look round
-	yieldEvery  = 10 * time.Microsecond
+	yieldEvery  = time.Millisecond
 	others      = 5 * time.Microsecond // a yield this long: the process has better things to do than to spin
 
 	glance    = 40 // looks that take no slot: half a microsecond
@@ -184,13 +184,14 @@ func (p *Pacer) glance(done func() bool) bool {
 	return false
 }
 
-// linger looks for as long as limit, in one of the process's few slots, and
-// lets others run now and then. If they need the processor, or all slots are
-// taken, it is time to sleep: whoever has much to do wins nothing by waiting
-// for one thing.
+// linger looks for as long as limit, in one of the process's few slots. It does
+// not yield meanwhile: the runtime wakes a thread for whoever yields, which
+// then competes with the peer, and other goroutines have the processors of
+// others who may not spin. Where there is only one, and in a long try, it does,
+// and sleeps if others have work.
 func (p *Pacer) linger(done func() bool, limit time.Duration) bool {
 	if p.mode == Auto {
-		if othersRun() || !room.enter() {
+		if !room.enter() {
 			return done()
 		}
 		defer room.leave()
@@ -211,7 +212,7 @@ func (p *Pacer) linger(done func() bool, limit time.Duration) bool {
 			p.lingered = true
 			return false
 		}
-		if now-yielded > yieldEvery || room.single.Load() {
+		if room.single.Load() || now-yielded > yieldEvery {
 			if othersRun() && p.mode == Auto {
 				return done()
 			}

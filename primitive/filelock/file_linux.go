@@ -24,7 +24,8 @@ const (
 
 // File is a held lock file: a name that one process at a time has, with the
 // holder's identity in it. The kernel frees it when the holder dies, so that
-// there is no stale one; the file itself stays, for the next.
+// there is no stale one; the file itself stays, for the next. Nobody is to
+// remove it while it is held: who comes then makes another, and has that.
 type File struct {
 	file   *os.File
 	writes *Lock // both bytes
@@ -55,7 +56,25 @@ func TryFile(path string, c FileConfig) (*File, error) {
 	return f, err
 }
 
+// acquire starts anew when somebody has removed or replaced the file before we
+// had its lock: one that has no name any more excludes nobody.
 func acquire(path string, c FileConfig, lock func(*Lock) error) (*File, error) {
+	for {
+		f, err := acquireOnce(path, c, lock)
+		if err != nil || f.hasName(path) {
+			return f, err
+		}
+		_ = f.file.Close()
+	}
+}
+
+func (f *File) hasName(path string) bool {
+	named, err := os.Lstat(path)
+	ours, oerr := f.file.Stat()
+	return err == nil && oerr == nil && os.SameFile(named, ours)
+}
+
+func acquireOnce(path string, c FileConfig, lock func(*Lock) error) (*File, error) {
 	if c.Mode == 0 {
 		c.Mode = 0o600
 	}

@@ -23,7 +23,26 @@ func (l *Lock) control(mode Mode) error {
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return fault.New(fault.InUse, "lock", l.f.Name(), nil)
 	}
-	return fault.Wrap("lock", l.f.Name(), err)
+	return l.failed(err)
+}
+
+// failed says what a refusal of the kernel means.
+func (l *Lock) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := fault.New(fault.KindOf(err), "lock", l.f.Name(), err)
+	switch {
+	case errors.Is(err, unix.EBADF):
+		e.Kind, e.Hint = fault.Invalid, "open the file for writing to lock it Exclusive, for reading to lock it Shared"
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOVERFLOW):
+		e.Kind, e.Hint = fault.Invalid, "a region begins at 0 or later, and ends before the largest offset; it must be of a file"
+	case errors.Is(err, unix.ENOLCK):
+		e.Kind, e.Hint = fault.Exhausted, "the kernel has no room for more locks; on NFS: its lock service does not answer"
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
+		e.Kind, e.Hint = fault.Unsupported, "this file system has no such locks: put the file on another one"
+	}
+	return e
 }
 
 func (l *Lock) release() error {
@@ -44,6 +63,9 @@ func (l *Lock) query() (bool, error) {
 
 // fcntl leaves the descriptor as it is: os.File.Fd would make it blocking.
 func (l *Lock) fcntl(cmd int, kind int16) (int16, error) {
+	if l.length < 0 { // to the kernel it is what lies before
+		return 0, unix.EINVAL
+	}
 	raw, err := l.f.SyscallConn()
 	if err != nil {
 		return 0, err
@@ -65,7 +87,7 @@ func (l *Lock) flock(mode Mode) error {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return fault.New(fault.InUse, "lock", l.f.Name(), nil)
 	}
-	return fault.Wrap("lock", l.f.Name(), err)
+	return l.failed(err)
 }
 
 func (l *Lock) callFlock(how int) error {

@@ -32,6 +32,11 @@ func (b *Barrier) Parties() int64 { return int64(b.limit) }
 // Wait arrives, and waits until all parties have. last is true for the one that
 // completed the round. When ctx ends before, the arrival is taken back.
 func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
+	err = b.safely(func() (err error) { last, err = b.wait(ctx); return err })
+	return last, err
+}
+
+func (b *Barrier) wait(ctx context.Context) (last bool, err error) {
 	const op = "wait at barrier"
 	if err := ctx.Err(); err != nil {
 		return false, b.ended(ctx, op)
@@ -41,7 +46,7 @@ func (b *Barrier) Wait(ctx context.Context) (last bool, err error) {
 	}
 	round := b.value.Load()
 	b.records[b.me].Store(b.arrival(b.arrivedOf(b.me, round)+1, round))
-	last = b.Arrived() >= int64(b.limit)
+	last = b.arrived() >= int64(b.limit)
 	if last {
 		b.value.Store(round + 1)
 		b.ringWaiting()
@@ -92,7 +97,12 @@ func (b *Barrier) arrivedOf(i int, round uint64) uint64 {
 }
 
 // Arrived is how many wait for the others. It may have changed since.
-func (b *Barrier) Arrived() int64 {
+func (b *Barrier) Arrived() (n int64) {
+	_ = b.safely(func() error { n = b.arrived(); return nil })
+	return n
+}
+
+func (b *Barrier) arrived() int64 {
 	sum, round := uint64(0), b.value.Load()
 	for i := range b.used() {
 		sum += min(b.arrivedOf(i, round), b.limit)

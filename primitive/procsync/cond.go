@@ -28,8 +28,19 @@ func AttachCond(mem []byte, file *os.File, c Config) (*Cond, error) {
 // not.
 func (c *Cond) Wait(ctx context.Context, m *Mutex) error {
 	const op = "wait for condition"
+	if err := c.safely(func() error { return c.waitWithout(ctx, op, m) }); err != nil {
+		return err
+	}
+	return m.Lock(ctx)
+}
+
+// waitWithout gives the mutex back and waits.
+func (c *Cond) waitWithout(ctx context.Context, op string, m *Mutex) error {
 	v := c.value.Load()
-	broken, ok := m.release()
+	var broken, ok bool
+	if err := m.safely(func() error { broken, ok = m.release(); return nil }); err != nil {
+		return err
+	}
 	if !ok {
 		return m.notHeld(op)
 	}
@@ -43,7 +54,7 @@ func (c *Cond) Wait(ctx context.Context, m *Mutex) error {
 		}
 		return err
 	}
-	return m.Lock(ctx)
+	return nil
 }
 
 // Signal wakes at least one that waits, the one that has waited longest. It is
@@ -54,6 +65,10 @@ func (c *Cond) Signal() error { return c.change("signal", c.ringFirst) }
 func (c *Cond) Broadcast() error { return c.change("broadcast", c.ringWaiting) }
 
 func (c *Cond) change(op string, wake func()) error {
+	return c.safely(func() error { return c.raise(op, wake) })
+}
+
+func (c *Cond) raise(op string, wake func()) error {
 	if err := c.enterHandle(op); err != nil {
 		return err
 	}

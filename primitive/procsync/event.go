@@ -27,7 +27,9 @@ func AttachEvent(mem []byte, file *os.File, c Config) (*Event, error) {
 
 // Set lets it have happened, and everybody who waits go on, be it Reset at
 // once.
-func (e *Event) Set() error {
+func (e *Event) Set() error { return e.safely(e.set) }
+
+func (e *Event) set() error {
 	if err := e.enterHandle("set"); err != nil {
 		return err
 	}
@@ -46,7 +48,9 @@ func (e *Event) Set() error {
 }
 
 // Reset lets it not have happened.
-func (e *Event) Reset() error {
+func (e *Event) Reset() error { return e.safely(e.reset) }
+
+func (e *Event) reset() error {
 	if err := e.enterHandle("reset"); err != nil {
 		return err
 	}
@@ -60,11 +64,18 @@ func (e *Event) Reset() error {
 }
 
 // IsSet says whether it has happened.
-func (e *Event) IsSet() bool { return e.value.Load()&eventSet != 0 }
+func (e *Event) IsSet() (is bool) {
+	_ = e.safely(func() error { is = e.value.Load()&eventSet != 0; return nil })
+	return is
+}
 
 // Wait waits until it happens, or ctx ends. One that has happened makes nobody
 // wait.
 func (e *Event) Wait(ctx context.Context) error {
+	return e.safely(func() error { return e.wait(ctx) })
+}
+
+func (e *Event) wait(ctx context.Context) error {
 	v := e.value.Load()
 	if v&eventSet != 0 {
 		takeOver()

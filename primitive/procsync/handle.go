@@ -17,6 +17,7 @@ import (
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/futex"
 	"github.com/parley-ipc/parley/internal/wake"
+	"github.com/parley-ipc/parley/primitive/shm"
 )
 
 // Config says how a handle behaves. Its zero value works.
@@ -40,11 +41,17 @@ type Config struct {
 	// below /run/parley. Whoever may use a lock may also keep it.
 	Mode fs.FileMode
 
+	// Access, if not nil, says who else may use the object, below /run/parley: as
+	// shm.NamedConfig.Access. It comes from a policy (policy.Policy.Local), or
+	// from whoever knows.
+	Access *shm.Access
+
 	// Patience bounds the wait for somebody who is making or removing the same
 	// name; default shm.DefaultPatience.
 	Patience time.Duration
 
 	existing bool // make nothing
+	reached  bool // as if other users could reach it; for tests
 }
 
 // handle is one participant: a slot, and the proof that we live. Its methods
@@ -58,6 +65,7 @@ type handle struct {
 	lives  *lives       // immutable
 	forget func()       // takes us off the robust list
 	done   func() error // gives the memory up; may be nil
+	cut    *shm.Named   // set where others could cut the memory short; immutable
 	clock  *coarse      // immutable
 
 	lock     line // who waits for the lock word
@@ -85,18 +93,18 @@ type line struct {
 }
 
 // attach takes a slot in an object for a new handle.
-func attach(t *table, l *lives, name string, c Config) (*handle, error) {
+func attach(t *table, l *lives, cut *shm.Named, name string, c Config) (*handle, error) {
 	mode := wake.Auto
 	if c.NoSpin {
 		mode = wake.Off
 	}
-	h := &handle{table: t, name: name, lives: l, clock: &clock}
+	h := &handle{table: t, name: name, lives: l, cut: cut, clock: &clock}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, w := range []*line{&h.lock, &h.obj} {
 		w.first, w.pacer = make(chan struct{}, 1), wake.NewPacer(mode)
 	}
 	h.parked.changed = make(chan struct{})
-	if err := h.join(c.Label); err != nil {
+	if err := h.safely(func() error { return h.join(c.Label) }); err != nil {
 		h.cancel()
 		return nil, errors.Join(err, l.close())
 	}
@@ -116,7 +124,7 @@ func attachBytes(mem []byte, file *os.File, kind Kind, c Config) (*handle, error
 	if err != nil {
 		return nil, err
 	}
-	return attach(t, l, "", c)
+	return attach(t, l, nil, "", c)
 }
 
 // join finds a slot whose byte nobody holds, and moves in.
@@ -125,6 +133,12 @@ func (h *handle) join(label string) error {
 	if err != nil {
 		return err
 	}
+	joined := false
+	defer func() { // also by a fault
+		if !joined {
+			h.quitSlot(i)
+		}
+	}()
 	h.me, h.who, h.slot = i, uint64(i)+1, h.slotAt(i)
 	h.lock.bell, h.obj.bell = h.slot.lock, h.slot.obj
 	if h.dirty(i) {
@@ -142,12 +156,21 @@ func (h *handle) join(label string) error {
 	putText(h.slot.label, label)
 	for top := h.top.Load(); top < uint32(i+1) && !h.top.CompareAndSwap(top, uint32(i+1)); top = h.top.Load() {
 	}
-	if h.forget, err = remember(h.slot); err != nil {
-		return errors.Join(err, h.lives.drop(i))
+	if h.forget, err = remember(h.slot, h.cut != nil); err != nil {
+		return err
 	}
 	h.announce()
 	h.clock.retain()
+	joined = true
 	return nil
+}
+
+// quitSlot undoes what join has come to.
+func (h *handle) quitSlot(i int) {
+	if h.forget != nil {
+		h.forget()
+	}
+	_ = h.lives.drop(i) // goes with the description, if not now
 }
 
 func (h *handle) vacancy() (int, error) {
@@ -201,7 +224,7 @@ func (h *handle) Close() error {
 	h.burying.Lock()
 	h.clock.release()
 	h.forget()
-	h.clean(h.me)
+	_ = h.safely(func() error { h.clean(h.me); return nil }) // what is gone needs no cleaning
 	err := errors.Join(h.lives.drop(h.me), h.lives.close())
 	h.burying.Unlock()
 	// Whoever calls us from now on finds an object of nobody's, and that the

@@ -20,7 +20,12 @@ type Participant struct {
 }
 
 // Holder is who holds the lock; false: nobody.
-func (m *Mutex) Holder() (Participant, bool) {
+func (m *Mutex) Holder() (p Participant, held bool) {
+	_ = m.safely(func() error { p, held = m.holder(); return nil })
+	return p, held
+}
+
+func (m *Mutex) holder() (Participant, bool) {
 	for range 8 { // it may change hands while we look
 		s := m.state.Load()
 		owner := int(s & ownerMask)
@@ -37,7 +42,12 @@ func (m *Mutex) Holder() (Participant, bool) {
 
 // Participants are all handles on the object, with what they hold and whether
 // they wait. They may have changed since.
-func (h *handle) Participants() []Participant {
+func (h *handle) Participants() (all []Participant) {
+	_ = h.safely(func() error { all = h.participants(); return nil })
+	return all
+}
+
+func (h *handle) participants() []Participant {
 	if h.enterHandle("look") != nil {
 		return nil
 	}

@@ -18,6 +18,7 @@ type State struct {
 	Set          bool          `json:"set,omitempty"`     // an event that has happened
 	Suspect      bool          `json:"suspect,omitempty"` // an owner died, and nobody has repaired since
 	Broken       bool          `json:"broken,omitempty"`  // ErrNotRecoverable until Reset
+	Access       *shm.Access   `json:"access,omitempty"`  // who may use it, beside its owner and root
 	Participants []Participant `json:"participants"`
 }
 
@@ -45,7 +46,15 @@ func Inspect(ctx context.Context, kind Kind, name string) (st State, err error) 
 	if cut != nil {
 		err = cut
 	}
-	return st, err
+	if err != nil {
+		return st, err
+	}
+	if a, err := seg.Access(); err != nil {
+		return st, err
+	} else if a.Everybody || len(a.UIDs)+len(a.GIDs) > 0 {
+		st.Access = &a
+	}
+	return st, nil
 }
 
 func (h *handle) inspect() State {
@@ -84,16 +93,9 @@ func Break(ctx context.Context, kind Kind, name string, force bool) (n int, err 
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	h.lookRound(true)
 	held := 0
-	for i := range h.used() {
-		if k, _ := h.holds(i); k == 0 || i == h.me {
-			continue
-		}
-		held++
-		if force {
-			h.seize(i)
-		}
+	if err := h.safely(func() error { held = h.breakAll(force); return nil }); err != nil {
+		return 0, err
 	}
 	for _, p := range before.Participants {
 		if p.Holds > 0 && !p.Alive {
@@ -106,8 +108,26 @@ func Break(ctx context.Context, kind Kind, name string, force bool) (n int, err 
 	case !force:
 		return n, fault.New(fault.InUse, "break", name, errors.New("its holder lives")).WithHint("to take it from the living all the same: force")
 	}
-	h.ringAll()
 	return n + held, nil
+}
+
+// breakAll buries the dead and says how many of the living hold something; with
+// force it takes it from them.
+func (h *handle) breakAll(force bool) (held int) {
+	h.lookRound(true)
+	for i := range h.used() {
+		if k, _ := h.holds(i); k == 0 || i == h.me {
+			continue
+		}
+		held++
+		if force {
+			h.seize(i)
+		}
+	}
+	if force && held > 0 {
+		h.ringAll()
+	}
+	return held
 }
 
 // seize takes what slot i holds, alive or not.

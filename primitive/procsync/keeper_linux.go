@@ -24,26 +24,33 @@ var keepers struct {
 const maxNodes = 1024
 
 type keeper struct {
-	list  *robustList // guarded by keepers.mu after start; read by the kernel
-	tid   uint32
-	stop  chan struct{}
-	ended chan struct{}
+	list    *robustList // guarded by keepers.mu after start; read by the kernel
+	tid     uint32
+	reached bool // for what others could spoil: the kernel stops at the first bad node
+	stop    chan struct{}
+	ended   chan struct{}
 }
 
 // remember puts the slot's life word on a list: from now on it tells of our
-// death. It returns how to take it off again, which leaves the word 0.
-func remember(s slot) (forget func(), err error) {
+// death. It returns how to take it off again, which leaves the word 0. What
+// other users can reach is kept apart (reached).
+func remember(s slot, reached bool) (forget func(), err error) {
 	keepers.mu.Lock()
 	defer keepers.mu.Unlock()
-	k, err := spareKeeper()
+	k, err := spareKeeper(reached)
 	if err != nil {
 		return nil, err
 	}
-	n := k.list.add(s, k.tid)
+	if !k.list.add(s, k.tid) {
+		if k.list.empty() {
+			k.end()
+		}
+		return nil, fault.New(fault.Protocol, "attach", "", errors.New("the memory was cut short"))
+	}
 	return func() {
 		keepers.mu.Lock()
 		defer keepers.mu.Unlock()
-		k.list.remove(n)
+		k.list.remove(s)
 		if k.list.empty() {
 			k.end()
 		}
@@ -51,13 +58,13 @@ func remember(s slot) (forget func(), err error) {
 }
 
 // spareKeeper returns a keeper with room. Called with keepers.mu held.
-func spareKeeper() (*keeper, error) {
+func spareKeeper(reached bool) (*keeper, error) {
 	for _, k := range keepers.all {
-		if k.list.len() < maxNodes {
+		if k.reached == reached && k.list.len() < maxNodes {
 			return k, nil
 		}
 	}
-	k := &keeper{stop: make(chan struct{}), ended: make(chan struct{})}
+	k := &keeper{reached: reached, stop: make(chan struct{}), ended: make(chan struct{})}
 	started := make(chan error)
 	go k.run(started)
 	if err := <-started; err != nil {

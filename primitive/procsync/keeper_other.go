@@ -28,7 +28,7 @@ func (l *lives) take(int) (bool, error) { return false, errUnsupported("") }
 func (l *lives) drop(int) error         { return nil }
 func (l *lives) held(int) bool          { return true }
 
-func remember(slot) (forget func(), err error) { return nil, errUnsupported("") }
+func remember(slot, bool) (forget func(), err error) { return nil, errUnsupported("") }
 
 func whoAmI() (pid, uid uint32) { return 0, 0 }
 

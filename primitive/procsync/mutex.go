@@ -29,6 +29,13 @@ func AttachMutex(mem []byte, file *os.File, c Config) (*Mutex, error) {
 // Lock waits until the lock is this handle's. With ErrOwnerDied it is; with
 // ErrNotRecoverable, with ctx's end and with any other error it is not.
 func (m *Mutex) Lock(ctx context.Context) error {
+	if m.cut == nil {
+		return m.takeLock(ctx)
+	}
+	return m.safely(func() error { return m.takeLock(ctx) })
+}
+
+func (m *Mutex) takeLock(ctx context.Context) error {
 	if token, ok := m.grab(); ok {
 		m.took(token)
 		return nil
@@ -45,7 +52,12 @@ func (m *Mutex) Lock(ctx context.Context) error {
 
 // TryLock takes the lock if that needs no wait, and says whether it did. It
 // may do so and return ErrOwnerDied.
-func (m *Mutex) TryLock() (bool, error) {
+func (m *Mutex) TryLock() (ok bool, err error) {
+	err = m.safely(func() (err error) { ok, err = m.tryLock(); return err })
+	return ok, err
+}
+
+func (m *Mutex) tryLock() (bool, error) {
 	if token, ok := m.grab(); ok {
 		m.took(token)
 		return true, nil
@@ -91,6 +103,13 @@ func (m *Mutex) took(token uint64) {
 // ErrOwnerDied, nobody gets the lock any more before Reset. A handle that does not
 // hold it gets ErrNotHeld.
 func (m *Mutex) Unlock() error {
+	if m.cut == nil {
+		return m.giveLock()
+	}
+	return m.safely(m.giveLock)
+}
+
+func (m *Mutex) giveLock() error {
 	if _, ok := m.release(); ok {
 		return nil
 	}
@@ -103,7 +122,9 @@ func (m *Mutex) Token() uint64 { return m.tok }
 
 // MarkConsistent says that what the lock protects is whole again, after
 // ErrOwnerDied. Only the holder may.
-func (m *Mutex) MarkConsistent() error {
+func (m *Mutex) MarkConsistent() error { return m.safely(m.markConsistent) }
+
+func (m *Mutex) markConsistent() error {
 	for {
 		s := m.state.Load()
 		if s&ownerMask != m.who || s&flagHanded != 0 {
@@ -117,7 +138,9 @@ func (m *Mutex) MarkConsistent() error {
 
 // Reset makes a lock usable again that is ErrNotRecoverable, by whoever knows
 // that what it protects is in order. On any other it changes nothing.
-func (m *Mutex) Reset() error {
+func (m *Mutex) Reset() error { return m.safely(m.reset) }
+
+func (m *Mutex) reset() error {
 	if err := m.enterHandle("reset"); err != nil {
 		return err
 	}

@@ -77,12 +77,26 @@ func Remove(ctx context.Context, kind Kind, name string, force bool) error {
 	return shm.Unlink(ctx, name, shm.NamedConfig{Kind: kind.String()}, force)
 }
 
+// Share puts into force who else may use the object called name, which its
+// owner alone may say. Whoever has it open keeps it.
+func Share(ctx context.Context, kind Kind, name string, access shm.Access) error {
+	seg, err := shm.OpenNamed(ctx, name, shm.NamedConfig{Kind: kind.String(), OpenOnly: true, Access: &access})
+	if err != nil {
+		return err
+	}
+	return seg.Close()
+}
+
 func open(ctx context.Context, name string, s Shape, c Config) (*handle, error) {
 	seg, err := segment(ctx, name, s, c)
 	if err != nil {
 		return nil, err
 	}
-	h, err := openIn(seg, s, c)
+	var h *handle
+	cut := seg.Do(func() { h, err = openIn(seg, s, c) })
+	if cut != nil {
+		err = cut
+	}
 	if err != nil {
 		return nil, errors.Join(err, seg.Close())
 	}
@@ -98,12 +112,16 @@ func openIn(seg *shm.Named, s Shape, c Config) (*handle, error) {
 	if s.Count != 0 && uint64(s.Count) != t.limit {
 		return nil, fault.New(fault.Invalid, "open "+s.Kind.String(), seg.Name(), fmt.Errorf("it has a count of %d, not %d", t.limit, s.Count))
 	}
-	return attach(t, &lives{file: seg.File(), base: shm.LockBase}, seg.Name(), c)
+	var cut *shm.Named
+	if seg.Reached() || c.reached {
+		cut = seg
+	}
+	return attach(t, &lives{file: seg.File(), base: shm.LockBase}, cut, seg.Name(), c)
 }
 
 // segment opens what is there, whatever its size, and makes it if nothing is.
 func segment(ctx context.Context, name string, s Shape, c Config) (*shm.Named, error) {
-	there := shm.NamedConfig{Kind: s.Kind.String(), OpenOnly: true, Patience: c.Patience}
+	there := shm.NamedConfig{Kind: s.Kind.String(), OpenOnly: true, Patience: c.Patience, Access: c.Access}
 	seg, err := shm.OpenNamed(ctx, name, there)
 	counted := s.Kind == KindSemaphore || s.Kind == KindBarrier
 	if fault.KindOf(err) != fault.NotFound || c.existing || counted && s.Count == 0 {
@@ -115,7 +133,7 @@ func segment(ctx context.Context, name string, s Shape, c Config) (*shm.Named, e
 		return nil, fault.New(fault.Invalid, "open "+s.Kind.String(), name, err)
 	}
 	seg, err = shm.OpenNamed(ctx, name, shm.NamedConfig{
-		Kind: s.Kind.String(), Size: size, Mode: c.Mode, Patience: c.Patience,
+		Kind: s.Kind.String(), Size: size, Mode: c.Mode, Patience: c.Patience, Access: c.Access,
 		Init: func(b []byte) error { return Format(b, s) },
 	})
 	if fault.KindOf(err) == fault.Invalid {

@@ -4,6 +4,7 @@ package procsync_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,16 +17,23 @@ import (
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/primitive/procsync"
+	"github.com/parley-ipc/parley/primitive/shm"
 )
 
 // named takes the lock Args[0], made with mode Args[1] if need be, says how
-// that went and keeps it.
+// that went and keeps it. Args[2] is who else may have it, as JSON.
 func named(p *proctest.Self) error {
 	mode := fs.FileMode(0)
 	if _, err := fmt.Sscanf(p.Args[1], "%o", &mode); err != nil {
 		return err
 	}
-	m, err := procsync.OpenMutex(bg, p.Args[0], procsync.Config{Mode: mode})
+	c := procsync.Config{Mode: mode}
+	if len(p.Args) > 2 {
+		if err := json.Unmarshal([]byte(p.Args[2]), &c.Access); err != nil {
+			return err
+		}
+	}
+	m, err := procsync.OpenMutex(bg, p.Args[0], c)
 	if err != nil {
 		p.Say(fault.KindOf(err).Error())
 		return nil
@@ -38,11 +46,14 @@ func named(p *proctest.Self) error {
 			return err
 		}
 	case err != nil:
-		return err
+		p.Say(fault.KindOf(err).Error())
+		return m.Close()
 	default:
 		p.Say("held")
 	}
-	_, _ = p.Hear()
+	if line, _ := p.Hear(); line == "use" {
+		p.Say(fault.KindOf(m.Unlock()).Error())
+	}
 	return m.Close()
 }
 
@@ -144,11 +155,9 @@ func TestOtherUsers(t *testing.T) {
 		inPrivateRun(t)
 		return
 	}
-	if err := errors.Join(syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"), os.Mkdir("/run/parley", 0o755), os.Chmod("/run/parley", 0o1777|os.ModeSticky)); err != nil {
-		t.Fatal(err)
-	}
+	mountRun(t)
 	as := func(uid uint32, args ...string) *proctest.Process {
-		return proctest.StartWith(t, proctest.Options{Role: "named", Args: args, UID: &uid, GID: &uid, Dir: "/"})
+		return asGroup(t, uid, uid, args...)
 	}
 	for _, c := range []struct{ name, mode, want string }{{"closed", "600", "denied"}, {"open", "666", "died"}} {
 		o := as(owner, c.name, c.mode)
@@ -164,6 +173,106 @@ func TestOtherUsers(t *testing.T) {
 		}
 		s.Expect(c.want)
 	}
+}
+
+func mountRun(t *testing.T) {
+	t.Helper()
+	fatal(t, syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"))
+	fatal(t, errors.Join(os.Mkdir("/run/parley", 0o755), os.Chmod("/run/parley", 0o1777|os.ModeSticky)))
+}
+
+func asGroup(t *testing.T, uid, gid uint32, args ...string) *proctest.Process {
+	t.Helper()
+	return proctest.StartWith(t, proctest.Options{Role: "named", Args: args, UID: &uid, GID: &gid, Dir: "/"})
+}
+
+// TestAccess: who else may have a lock is what its owner's Access says, at the
+// owner's last opening of it, and nobody else.
+func TestAccess(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root: it starts processes of other uids")
+	}
+	if os.Getenv(privateEnv) == "" {
+		inPrivateRun(t)
+		return
+	}
+	mountRun(t)
+	const member, club = 54333, 54340
+	name := fmt.Sprintf("%d@shared", owner)
+	for i, c := range []struct { // whoever gets in holds it to its end, so the next one is told of a death
+		access string
+		in     map[[2]uint32]bool // by uid and gid
+	}{
+		{`{"uids":[54332]}`, map[[2]uint32]bool{{stranger, stranger}: true, {member, club}: false}},
+		{`{"gids":[54340]}`, map[[2]uint32]bool{{stranger, stranger}: false, {member, club}: true}},
+		{`{"gids":[54340],"not_uids":[54333]}`, map[[2]uint32]bool{{stranger, club}: true, {member, club}: false}},
+		{`{"everybody":true,"not_uids":[54332]}`, map[[2]uint32]bool{{stranger, stranger}: false, {member, member}: true, {member, owner}: true}},
+		{`null`, map[[2]uint32]bool{{stranger, stranger}: false, {member, member}: true}}, // as it was
+		{`{}`, map[[2]uint32]bool{{stranger, stranger}: false, {member, member}: false}},
+	} {
+		o := asGroup(t, owner, owner, "shared", "0", c.access)
+		if got := o.Hear(); got != "held" && !(i > 0 && got == "died") {
+			t.Fatalf("%s: the owner heard %q", c.access, got)
+		}
+		o.Kill()
+		for who, in := range c.in {
+			s := asGroup(t, who[0], who[1], name, "0")
+			want := "denied"
+			if in {
+				want = "died"
+			}
+			s.Expect(want)
+			s.Done()
+			if err := s.Wait(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := procsync.OpenMutex(bg, name, procsync.Config{Access: &shm.Access{Everybody: true}}); !errors.Is(err, fault.Invalid) {
+		t.Errorf("another than the owner lets others in: %v, want invalid", err)
+	}
+
+	// Whoever is let in can spoil the lock, and not the program that uses it.
+	o := asGroup(t, owner, owner, "spoilt", "0", `{"uids":[54332]}`)
+	o.Expect("held")
+	s := asGroup(t, stranger, stranger, fmt.Sprintf("%d@spoilt", owner), "0")
+	until(t, func() bool {
+		st, err := procsync.Inspect(bg, procsync.KindMutex, fmt.Sprintf("%d@spoilt", owner))
+		if err != nil || st.Access == nil || st.Access.String() != "uid:54332" {
+			t.Fatalf("Inspect: %+v, %v", st, err)
+		}
+		return anyWaits(st.Participants)
+	})
+	fatal(t, os.Truncate("/run/parley/"+fmt.Sprint(owner)+"/spoilt.mutex.seg", 0))
+	o.Say("use")
+	o.Expect("protocol error")
+	s.Expect("protocol error")
+	for _, p := range []*proctest.Process{o, s} {
+		p.Done()
+		if err := p.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestAccessNeedsAccessLists: a file system without them says what to do.
+func TestAccessNeedsAccessLists(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root to mount a file system")
+	}
+	if os.Getenv(privateEnv) == "" {
+		inPrivateRun(t)
+		return
+	}
+	mountRun(t)
+	fatal(t, syscall.Mount("ramfs", "/run/parley", "ramfs", 0, "mode=1777"))
+	_, err := procsync.OpenMutex(bg, "plain", procsync.Config{Access: &shm.Access{Everybody: true}})
+	if !errors.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "keeps no access lists") {
+		t.Errorf("%v, want unsupported", err)
+	}
+	m, err := procsync.OpenMutex(bg, "plain", procsync.Config{Access: &shm.Access{}})
+	fatal(t, err)
+	fatal(t, m.Close())
 }
 
 // inPrivateRun runs the test again in a mount namespace of its own.

@@ -4,6 +4,7 @@ package procsync
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"unsafe"
 
@@ -44,19 +45,25 @@ func (l *robustList) empty() bool { return len(l.order) == 0 }
 
 func address(s slot) uintptr { return uintptr(unsafe.Pointer(s.next)) }
 
-// add links the slot in, so that a death in the middle is told of as well.
-func (l *robustList) add(s slot, tid uint32) slot {
-	l.head.pending = address(s)
-	s.life.Store(tid | lifeWaiters)
-	s.next.Store(uint64(l.head.next))
-	atomic.StoreUintptr(&l.head.next, address(s))
+// add links the slot in, so that a death in the middle is told of as well. Its
+// memory may be gone: then it says so, and has done nothing.
+func (l *robustList) add(s slot, tid uint32) (ok bool) {
+	ok = tolerant(func() {
+		l.head.pending = address(s)
+		s.life.Store(tid | lifeWaiters)
+		s.next.Store(uint64(l.head.next))
+		atomic.StoreUintptr(&l.head.next, address(s))
+	})
 	l.head.pending = 0
-	l.order = append(l.order, robustNode{s})
-	return s
+	if ok {
+		l.order = append(l.order, robustNode{s})
+	}
+	return ok
 }
 
 // remove unlinks the slot. Links are written from what we remember, so a node
-// whose link a peer has spoilt does no harm past its own end.
+// whose link a peer has spoilt does no harm past its own end. Nor does one
+// whose memory is gone: the kernel stops there.
 func (l *robustList) remove(s slot) {
 	for i := range l.order {
 		if l.order[i].slot.next != s.next {
@@ -69,12 +76,29 @@ func (l *robustList) remove(s slot) {
 		if i == len(l.order)-1 {
 			atomic.StoreUintptr(&l.head.next, after)
 		} else {
-			l.order[i+1].slot.next.Store(uint64(after))
+			tolerant(func() { l.order[i+1].slot.next.Store(uint64(after)) })
 		}
 		l.order = append(l.order[:i], l.order[i+1:]...)
 		break
 	}
-	s.next.Store(0)
-	s.life.Store(0)
+	tolerant(func() {
+		s.next.Store(0)
+		s.life.Store(0)
+	})
 	runtime.KeepAlive(l)
+}
+
+// tolerant runs f, which touches shared memory only and holds nothing; ok is
+// false if it was cut short by a fault there.
+func tolerant(f func()) (ok bool) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		p := recover()
+		if _, fault := p.(interface{ Addr() uintptr }); p != nil && !fault {
+			panic(p) //nolint:forbidigo // not of our making
+		}
+		ok = p == nil
+	}()
+	f()
+	return true
 }

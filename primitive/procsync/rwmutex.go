@@ -92,13 +92,20 @@ func (m *RWMutex) fits(_ int, amount uint64) bool {
 // acquisition. With ErrOwnerDied the lock is held, and a writer died holding
 // it: repair, MarkConsistent, Unlock.
 func (m *RWMutex) Lock(ctx context.Context) (token uint64, err error) {
-	return m.take(ctx, m.write)
+	return m.tokened(func() (uint64, error) { return m.take(ctx, m.write) })
 }
 
 // RLock waits until there is no writer, and returns the token of the
 // acquisition. With ErrOwnerDied the lock is held, and what it protects is suspect
 // until a writer has repaired it.
 func (m *RWMutex) RLock(ctx context.Context) (token uint64, err error) {
+	if m.cut == nil {
+		return m.takeRead(ctx)
+	}
+	return m.tokened(func() (uint64, error) { return m.takeRead(ctx) })
+}
+
+func (m *RWMutex) takeRead(ctx context.Context) (token uint64, err error) {
 	if token, ok := m.pass(); ok {
 		return token, nil
 	}
@@ -113,10 +120,14 @@ func (m *RWMutex) take(ctx context.Context, c *claim) (token uint64, err error) 
 }
 
 // TryLock takes the lock for writing if that needs no wait.
-func (m *RWMutex) TryLock() (token uint64, ok bool, err error) { return m.tryTake(m.write) }
+func (m *RWMutex) TryLock() (token uint64, ok bool, err error) {
+	return m.tried(func() (uint64, bool, error) { return m.tryTake(m.write) })
+}
 
 // TryRLock takes the lock for reading if that needs no wait.
-func (m *RWMutex) TryRLock() (token uint64, ok bool, err error) {
+func (m *RWMutex) TryRLock() (token uint64, ok bool, err error) { return m.tried(m.tryRead) }
+
+func (m *RWMutex) tryRead() (token uint64, ok bool, err error) {
 	if token, ok := m.pass(); ok {
 		return token, true, nil
 	}
@@ -141,10 +152,17 @@ func (m *RWMutex) judge(c *claim, token uint64) (uint64, error) {
 }
 
 // Unlock gives the write lock back: any goroutine may.
-func (m *RWMutex) Unlock() error { return m.giveBack("unlock", wantsWrite) }
+func (m *RWMutex) Unlock() error {
+	return m.safely(func() error { return m.giveBack("unlock", wantsWrite) })
+}
 
 // RUnlock gives one read lock back: any goroutine may.
-func (m *RWMutex) RUnlock() error { return m.giveBack("read-unlock", wantsRead) }
+func (m *RWMutex) RUnlock() error {
+	if m.cut == nil {
+		return m.giveBack("read-unlock", wantsRead)
+	}
+	return m.safely(func() error { return m.giveBack("read-unlock", wantsRead) })
+}
 
 func (m *RWMutex) giveBack(op string, amount uint64) error {
 	handOver()
@@ -182,7 +200,9 @@ func (m *RWMutex) breakIfSuspect() {
 
 // MarkConsistent says that what the lock protects is whole again, after
 // ErrOwnerDied. Only who holds it for writing may.
-func (m *RWMutex) MarkConsistent() error {
+func (m *RWMutex) MarkConsistent() error { return m.safely(m.markConsistent) }
+
+func (m *RWMutex) markConsistent() error {
 	if m.records[m.me].Load() != recordWrites {
 		return m.whyNotHeld("mark consistent")
 	}
@@ -192,7 +212,9 @@ func (m *RWMutex) MarkConsistent() error {
 
 // Reset makes a lock usable again that is ErrNotRecoverable, by whoever knows
 // that what it protects is in order. On any other it changes nothing.
-func (m *RWMutex) Reset() error {
+func (m *RWMutex) Reset() error { return m.safely(m.reset) }
+
+func (m *RWMutex) reset() error {
 	if err := m.enterHandle("reset"); err != nil {
 		return err
 	}

@@ -40,6 +40,13 @@ func (s *Semaphore) Permits() int64 { return int64(s.limit) }
 // Acquire waits until n permits are this handle's and returns the token of the
 // acquisition, larger than that of every one before.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) (token uint64, err error) {
+	if s.cut == nil {
+		return s.take(ctx, n)
+	}
+	return s.tokened(func() (uint64, error) { return s.take(ctx, n) })
+}
+
+func (s *Semaphore) take(ctx context.Context, n int64) (token uint64, err error) {
 	if token, ok := s.pass(n); ok {
 		return token, nil
 	}
@@ -52,6 +59,10 @@ func (s *Semaphore) Acquire(ctx context.Context, n int64) (token uint64, err err
 
 // TryAcquire takes n permits if that needs no wait, and says whether it did.
 func (s *Semaphore) TryAcquire(n int64) (token uint64, ok bool, err error) {
+	return s.tried(func() (uint64, bool, error) { return s.tryTake(n) })
+}
+
+func (s *Semaphore) tryTake(n int64) (token uint64, ok bool, err error) {
 	if token, ok := s.pass(n); ok {
 		return token, true, nil
 	}
@@ -94,14 +105,27 @@ func (s *Semaphore) free() uint64 {
 }
 
 // Available is how many permits nobody holds. It may have changed since.
-func (s *Semaphore) Available() int64 { return int64(s.free()) }
+func (s *Semaphore) Available() (n int64) {
+	_ = s.safely(func() error { n = int64(s.free()); return nil })
+	return n
+}
 
 // Held is how many permits this handle holds.
-func (s *Semaphore) Held() int64 { return int64(min(s.records[s.me].Load(), s.limit)) }
+func (s *Semaphore) Held() (n int64) {
+	_ = s.safely(func() error { n = int64(min(s.records[s.me].Load(), s.limit)); return nil })
+	return n
+}
 
 // Release gives n permits back: any goroutine may. More than the handle holds
 // is ErrNotHeld.
 func (s *Semaphore) Release(n int64) error {
+	if s.cut == nil {
+		return s.give(n)
+	}
+	return s.safely(func() error { return s.give(n) })
+}
+
+func (s *Semaphore) give(n int64) error {
 	handOver()
 	mine := s.records[s.me]
 	for {

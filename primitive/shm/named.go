@@ -56,6 +56,15 @@ type NamedConfig struct {
 	// cut it short: see Named.Do.
 	Mode fs.FileMode
 
+	// Access, if not nil, says who else may open the segment, where they can
+	// come: below /run/parley. It is put into force at each opening by the
+	// owner, also of what is there already, as an access list (ACL) of the file:
+	// so the kernel asks, and no process has to be there. A file system that
+	// keeps none is fault.Unsupported. Access that lets nobody in takes back what
+	// an earlier one gave, and leaves a Mode alone; nil changes nothing. It
+	// concerns who opens from then on: whoever has it open keeps it.
+	Access *Access
+
 	// Patience bounds the wait for somebody else who is making, opening or
 	// removing the same name; default DefaultPatience. It ends with
 	// fault.Timeout. A maker that died makes nobody wait.
@@ -73,6 +82,7 @@ type Named struct {
 	mem     []byte // header and bytes
 	created bool
 	write   bool
+	reached bool // others may be let in
 	use     *filelock.Lock
 	owner   *filelock.Lock
 }
@@ -126,6 +136,20 @@ func (n *Named) Bytes() []byte {
 // call returns the same lock.
 func (n *Named) Owner() *filelock.Lock { return n.owner }
 
+// Access is who may read and write the segment's file, beside its owner and
+// root.
+func (n *Named) Access() (Access, error) {
+	a, err := n.access()
+	if err != nil {
+		return a, namedError("look at", n.name, n.kind, fault.KindOf(err), err)
+	}
+	return a, nil
+}
+
+// Reached says whether other users are let in, or may be at any time: whoever
+// then touches Bytes outside of Do trusts them not to cut the file short.
+func (n *Named) Reached() bool { return n.reached }
+
 // Do runs f, which may touch Bytes. The file can be cut short by any process
 // of the same uid, and by whoever its mode lets write; touching what is gone
 // is then fault.Protocol instead of the end of the program. f must hold no lock
@@ -178,6 +202,8 @@ func (c NamedConfig) checked() (NamedConfig, error) {
 		return c, fmt.Errorf("the mode %#o is none of 0600, 0640, 0644, 0660 and 0666", uint32(c.Mode))
 	case c.New && (c.OpenOnly || c.ReadOnly || c.Size == 0):
 		return c, errors.New("a new segment needs a size, and to be written")
+	case c.Access != nil && c.ReadOnly:
+		return c, errors.New("who opens for reading lets nobody in")
 	}
 	return c, nil
 }

@@ -78,7 +78,11 @@ func (o *opening) find(in namedIn) error {
 	if err != nil {
 		return err
 	}
-	if o.Mode != 0o600 && o.makes() && !o.dir.Shared {
+	if o.Access != nil && !o.ours() {
+		return fmt.Errorf("%w: only its owner lets others in", fault.Invalid)
+	}
+	wide := o.Mode != 0o600 && o.makes() || o.Access != nil && !o.Access.nobody()
+	if wide && !o.dir.Shared {
 		return fmt.Errorf("%w: other users cannot reach into %s: `parley setup` makes a place where they can", fault.Invalid, o.dir.Path)
 	}
 	o.at, err = enter(o.dir)
@@ -106,7 +110,7 @@ func (o *opening) try(ctx context.Context) (n *Named, err error) {
 		return nil, errReplaced
 	}
 	n = &Named{
-		name: o.name, kind: o.Kind, path: filepath.Join(o.dir.Path, o.base), file: f, write: !o.ReadOnly,
+		name: o.name, kind: o.Kind, path: filepath.Join(o.dir.Path, o.base), file: f, write: !o.ReadOnly, reached: o.dir.Shared || !o.ours(),
 		use: filelock.Region(f, useByte, 1), owner: filelock.Region(f, lifeByte, 1),
 	}
 	if err := o.attach(n); err != nil {
@@ -198,6 +202,9 @@ func (o *opening) attach(n *Named) error {
 		if n.mem, err = mapMemory(n.fd(), headerSize+int(h.size), n.write, false); err != nil {
 			return err
 		}
+	}
+	if err := o.admit(n); err != nil {
+		return errors.Join(err, unmap(n.mem))
 	}
 	return n.use.TryLock(filelock.Shared)
 }

@@ -38,6 +38,8 @@ func (b *block) keep() error { return errLinuxOnly }
 
 func (namedIn) open(context.Context, string, NamedConfig) (*Named, error) { return nil, errNamedLinux }
 
+func (n *Named) access() (Access, error) { return Access{}, errNamedLinux }
+
 func (namedIn) list(context.Context, NamedOptions) ([]NamedInfo, error) { return nil, errNamedLinux }
 
 func (namedIn) unlink(context.Context, string, NamedConfig, bool) error { return errNamedLinux }

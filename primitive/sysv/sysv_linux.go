@@ -89,6 +89,10 @@ const (
 	lastPause  = 20 * time.Millisecond
 )
 
+// firstBuffer is enough for most messages. The sysctl that bounds them may be
+// set to 2 GiB.
+const firstBuffer = 4 << 10
+
 func until(ctx context.Context, again func(error) bool, try func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		if ctx.Err() != nil {
@@ -139,11 +143,11 @@ func (q Queue) Send(ctx context.Context, kind int, data []byte) error {
 // Send does.
 func (q Queue) Receive(ctx context.Context, kind int) (Message, error) {
 	const op = "receive from queue"
-	buf := make([]byte, wordSize+msgMax())
+	buf := make([]byte, wordSize+firstBuffer)
 	n := 0
 	err := until(ctx, func(err error) bool { return err == unix.ENOMSG }, func() (err error) {
 		n, err = msgrcv(q.ID, buf, kind)
-		for err == unix.E2BIG { // from before the sysctl was lowered
+		for err == unix.E2BIG { // it stays in the queue
 			buf = make([]byte, wordSize+2*len(buf))
 			n, err = msgrcv(q.ID, buf, kind)
 		}

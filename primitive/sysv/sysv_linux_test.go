@@ -53,6 +53,21 @@ func get(t *testing.T, kind Kind, id int) Info {
 	return i
 }
 
+// TestLargeMessage is larger than the buffer that Receive begins with.
+func TestLargeMessage(t *testing.T) {
+	q := Queue{private(t, Queues)}
+	want := bytes.Repeat([]byte("large"), firstBuffer/4)
+	if limit := msgMax(); len(want) > limit {
+		t.Skipf("messages have %d bytes at most here", limit)
+	}
+	if err := q.Send(t.Context(), 3, want); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := q.Receive(t.Context(), 0); err != nil || m.Type != 3 || !bytes.Equal(m.Data, want) {
+		t.Errorf("%d bytes of type %d: %v", len(m.Data), m.Type, err)
+	}
+}
+
 func TestQueue(t *testing.T) {
 	q := Queue{private(t, Queues)}
 	ctx := t.Context()

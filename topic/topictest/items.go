@@ -126,6 +126,63 @@ func headers(s *stage) {
 	}
 }
 
+// mixedBatch: among many alike one has headers, then one is too large; those
+// before it have been published.
+func mixedBatch(s *stage) {
+	const n, odd, bad = 60, 25, 50
+	p := s.publisher(topic.PublisherConfig{MaxData: 1000})
+	sub := s.subscribe(topic.SubscribeConfig{})
+	h, err := topic.NewHeaders("odd", "one")
+	if err != nil {
+		s.Fatal(err)
+	}
+	ms := make([]topic.Message, n)
+	for i := range ms {
+		ms[i] = topic.Message{Subject: "alike", Data: []byte(strconv.Itoa(i))}
+	}
+	ms[bad].Data = make([]byte, 1001)
+	for _, from := range []int{bad - 20, bad} { // alone among its kind, and the very first
+		done, err := p.PublishBatch(s.ctx, ms[from:])
+		if s.kind(err, fault.TooLarge); done != bad-from {
+			s.Errorf("%d published before the one that is too large, want %d", done, bad-from)
+		}
+	}
+	for range 20 {
+		s.next(sub)
+	}
+	ms[odd].Headers = h
+	done, err := p.PublishBatch(s.ctx, ms)
+	if s.kind(err, fault.TooLarge); done != bad {
+		s.Errorf("%d published before the one that is too large, want %d", done, bad)
+	}
+	for i, m := range ms[:bad] {
+		if it := s.next(sub); it.Seq != uint64(20+i) || it.Subject != m.Subject || !bytes.Equal(it.Data, m.Data) || !bytes.Equal(it.Headers.Bytes(), m.Headers.Bytes()) {
+			s.Errorf("item %d: %q on %q with headers %q", i, it.Data, it.Subject, it.Headers.Bytes())
+		}
+	}
+	s.nothing(sub)
+}
+
+// filtered: what is of other subjects is counted, and is not lost.
+func filtered(s *stage) {
+	p := s.publisher(topic.PublisherConfig{})
+	sub := s.subscribe(topic.SubscribeConfig{Subject: "a.*"})
+	ms := make([]topic.Message, 50)
+	for i := range ms {
+		ms[i].Subject = "b"
+	}
+	if _, err := p.PublishBatch(s.ctx, ms); err != nil {
+		s.Fatal(err)
+	}
+	for i, subject := range []string{"a.x", "b", "c", "b", "a.y"} {
+		s.publish(p, subject, strconv.Itoa(i))
+	}
+	s.expect(sub, 0, "0", "4")
+	if st := sub.Stats(); st.Received != 2 || st.Filtered != 53 || st.Lost != 0 {
+		s.Errorf("%+v", st)
+	}
+}
+
 // sizes: nothing, one byte, the largest, and one beyond it.
 func sizes(s *stage) {
 	const most = 100_000
@@ -143,7 +200,20 @@ func sizes(s *stage) {
 	s.kind(p.Publish(s.ctx, topic.Message{Data: make([]byte, most+1)}), fault.TooLarge)
 	_, err := p.Loan(s.ctx, topic.Message{}, most+1)
 	s.kind(err, fault.TooLarge)
+	h, err := topic.NewHeaders("counts", "too")
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.kind(p.Publish(s.ctx, topic.Message{Headers: h, Data: make([]byte, most-len(h.Bytes())+1)}), fault.TooLarge)
+	_, err = p.Loan(s.ctx, topic.Message{Headers: h}, most-len(h.Bytes())+1)
+	s.kind(err, fault.TooLarge)
 	s.nothing(sub)
+	if err := p.Publish(s.ctx, topic.Message{Headers: h, Data: make([]byte, most-len(h.Bytes()))}); err != nil {
+		s.Error(err)
+	}
+	if it := s.next(sub); len(it.Data)+len(it.Headers.Bytes()) != most {
+		s.Errorf("%d bytes with headers of %d", len(it.Data), len(it.Headers.Bytes()))
+	}
 }
 
 func last(s *stage) {

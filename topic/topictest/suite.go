@@ -60,6 +60,8 @@ var checks = []struct {
 	{"Batch", batch},
 	{"Subjects", subjects},
 	{"Headers", headers},
+	{"MixedBatch", mixedBatch},
+	{"Filtered", filtered},
 	{"Sizes", sizes},
 	{"Last", last},
 	{"LastOfASubject", lastOfASubject},
