@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -282,7 +283,7 @@ func blocked(extra []byte, puts bool) bool {
 }
 
 // TestKillCond: a buffer goes on although those that fill and empty it are
-// killed, and be it when they had just been signalled.
+// killed and stopped, and be it when they had just been signalled.
 func TestKillCond(t *testing.T) {
 	rng, kills := seedAndKills(t, 10)
 	all := fmt.Sprint(2000 * kills)
@@ -297,8 +298,10 @@ func TestKillCond(t *testing.T) {
 	}
 	for range kills {
 		<-time.After(time.Duration(rng.IntN(3000)) * time.Microsecond)
-		i := rng.IntN(len(ps))
+		i, j := rng.IntN(len(ps)), rng.IntN(len(ps))
+		ps[j].Signal(syscall.SIGSTOP)
 		ps[i].Kill()
+		ps[j].Signal(syscall.SIGCONT)
 		start(i)
 	}
 	for _, p := range ps {

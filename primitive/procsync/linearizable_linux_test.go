@@ -94,9 +94,14 @@ func (h *history) check(limit int) porcupine.CheckResult {
 	for i := range h.clients {
 		ops = append(ops, h.operations(i)...)
 	}
-	for _, op := range ops {
-		if s := op.Input.(step); s.op == "arrive" && op.Output.(outcome).result != "ended" {
+	for i, op := range ops {
+		switch s := op.Input.(step); {
+		case s.op == "arrive" && op.Output.(outcome).result != "ended":
 			op.Input = step{s.client, "pass", 0}
+			ops = append(ops, op)
+		case s.op == "cwait":
+			ops[i].Input = step{s.client, "enter", 0}
+			op.Input = step{s.client, "woken", 0}
 			ops = append(ops, op)
 		}
 	}
@@ -165,6 +170,7 @@ func TestKillLinearizable(t *testing.T) {
 		{mutexShape(), 4, 0},
 		{procsync.Shape{Kind: procsync.KindRWMutex}, 4, 0},
 		{procsync.Shape{Kind: procsync.KindSemaphore, Count: 3}, 4, 3},
+		{procsync.Shape{Kind: procsync.KindCond}, 4, 0},
 		{procsync.Shape{Kind: procsync.KindEvent}, 4, 0},
 		{procsync.Shape{Kind: procsync.KindBarrier, Count: 3}, 4, 3},
 	} {
@@ -174,6 +180,9 @@ func TestKillLinearizable(t *testing.T) {
 			decided := 0
 			for range (kills + perHistory - 1) / perHistory {
 				h := &history{t: t, rng: rng, o: create(t, c.shape), kind: c.shape.Kind.String(), steps: 20}
+				if c.shape.Kind == procsync.KindCond {
+					fatal(t, os.WriteFile(h.o.path+".mutex", []byte(create(t, mutexShape()).path), 0o600))
+				}
 				h.play(c.procs, perHistory)
 				if h.check(c.limit) != porcupine.Unknown {
 					decided++
@@ -206,6 +215,10 @@ func TestSpecificationCanFail(t *testing.T) {
 		"reads while writes": {op(0, "lock", "ok", 1, 0), op(1, "rlock", "ok", 2, 2)},
 		"waited for nothing": {op(0, "wait", "ok", 0, 0)},
 		"passed alone":       {op(0, "arrive", "ok", 0, 0), op(0, "pass", "ok", 0, 2)},
+		"woken by nobody":    {op(0, "lock", "ok", 0, 0), op(0, "enter", "ok", 0, 2), op(0, "woken", "ok", 0, 4)},
+		"signal came before": {op(0, "lock", "ok", 0, 0), op(1, "signal", "ok", 0, 2), op(0, "enter", "ok", 0, 4), op(0, "woken", "ok", 0, 6)},
+		"woken beside":       {op(0, "lock", "ok", 0, 0), op(0, "enter", "ok", 0, 2), op(1, "lock", "ok", 0, 4), op(1, "signal", "ok", 0, 6), op(0, "woken", "ok", 0, 8)},
+		"waits without":      {op(0, "enter", "ok", 0, 0)},
 	} {
 		if porcupine.CheckOperations(specification(2), ops) {
 			t.Errorf("%s: the specification allows it: %s", name, fmt.Sprint(ops))

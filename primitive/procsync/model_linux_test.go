@@ -17,12 +17,21 @@ type world struct {
 	holds   [maxClients]int8 // permits, read locks, or an arrival
 	passed  [maxClients]bool // its round of the barrier is complete
 	dead    [maxClients]bool
-	writer  int8 // holds the mutex or writes; -1: nobody
+	waits   [maxClients]uint8 // for the condition
+	writer  int8              // holds the mutex or writes; -1: nobody
 	suspect bool
 	set     bool
 	token   uint64
 	shared  bool // token is a reader's
 }
+
+// What a client that waits for a condition is: it may go on once somebody has
+// signalled since it came.
+const (
+	waitsNot = iota
+	waitsStill
+	waitsNoMore
+)
 
 // step is one operation of a client. limit is the number of permits or parties.
 type step struct {
@@ -70,7 +79,7 @@ func after(w world, s step, out outcome, limit int) []any {
 }
 
 func happen(w world, s step, out outcome, limit int) (world, bool) {
-	if out.result == "ended" {
+	if out.result == "ended" && s.op != "enter" && s.op != "woken" {
 		return w, true
 	}
 	took := out.result == "ok" || out.result == "died"
@@ -108,7 +117,40 @@ func happen(w world, s step, out outcome, limit int) (world, bool) {
 		w.writer = -1
 		return w, ok
 	}
+	if n, ok, known := happenCond(w, s, out); known {
+		return n, ok
+	}
 	return happenCounted(w, s, out, limit)
+}
+
+// happenCond is a condition with its mutex. To wait for it is to enter, which
+// gives the mutex back, and to be woken, which takes it again, unless the
+// context has ended: then the client is out without it.
+func happenCond(w world, s step, out outcome) (next world, ok, known bool) {
+	me := &w.waits[s.client]
+	switch s.op {
+	case "enter":
+		ok = w.writer == int8(s.client) && *me == waitsNot
+		w.writer, *me = -1, waitsStill
+	case "woken":
+		if out.result == "ended" {
+			ok = *me != waitsNot
+		} else {
+			ok = *me == waitsNoMore && w.writer < 0 && w.suspect == (out.result == "died")
+			w.writer = int8(s.client)
+		}
+		*me = waitsNot
+	case "signal", "broadcast":
+		ok = true
+		for i := range w.waits {
+			if w.waits[i] == waitsStill {
+				w.waits[i] = waitsNoMore
+			}
+		}
+	default:
+		return w, false, false
+	}
+	return w, ok, true
 }
 
 func happenCounted(w world, s step, out outcome, limit int) (world, bool) {
@@ -154,7 +196,7 @@ func happenCounted(w world, s step, out outcome, limit int) (world, bool) {
 
 // die gives back what the client held.
 func (w world) die(client int) world {
-	w.holds[client], w.dead[client] = 0, true
+	w.holds[client], w.dead[client], w.waits[client] = 0, true, waitsNot
 	if w.writer == int8(client) {
 		w.writer, w.suspect = -1, true
 	}

@@ -136,6 +136,21 @@ func (w *worker) turns(o *object, kind string) (func(), error) {
 	case "semaphore":
 		s, err := procsync.AttachSemaphore(o.mem, o.file, c)
 		return func() { w.semaphore(s) }, err
+	case "cond":
+		path, err := os.ReadFile(o.path + ".mutex")
+		if err != nil {
+			return nil, err
+		}
+		other, err := openObject(string(path))
+		if err != nil {
+			return nil, err
+		}
+		m, err := procsync.AttachMutex(other.mem, other.file, c)
+		if err != nil {
+			return nil, err
+		}
+		cond, err := procsync.AttachCond(o.mem, o.file, c)
+		return func() { w.cond(cond, m) }, err
 	case "event":
 		e, err := procsync.AttachEvent(o.mem, o.file, c)
 		return func() { w.event(e) }, err
@@ -173,6 +188,46 @@ func (w *worker) mutex(m *procsync.Mutex) {
 		w.must("mark", 0, m.MarkConsistent)
 	}
 	w.must("unlock", 0, m.Unlock)
+}
+
+// cond waits for the condition, or signals it, be it without the mutex.
+func (w *worker) cond(c *procsync.Cond, m *procsync.Mutex) {
+	result := w.wait("lock", 0, func(ctx context.Context) (uint64, error) { return 0, m.Lock(ctx) })
+	if !took(result) {
+		return
+	}
+	if result == "died" {
+		w.must("mark", 0, m.MarkConsistent)
+	}
+	if w.rng.IntN(2) == 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(w.rng.IntN(3000))*time.Microsecond)
+		defer cancel()
+		result = w.do("cwait", 0, func() (uint64, bool, error) { return 0, true, c.Wait(ctx, m) })
+		if !took(result) {
+			return
+		}
+		if result == "died" {
+			w.must("mark", 0, m.MarkConsistent)
+		}
+	}
+	w.dwell()
+	late := w.rng.IntN(3) == 0
+	if !late {
+		w.signal(c)
+	}
+	w.must("unlock", 0, m.Unlock)
+	if late {
+		w.signal(c)
+	}
+}
+
+func (w *worker) signal(c *procsync.Cond) {
+	switch w.rng.IntN(4) {
+	case 0:
+		w.must("broadcast", 0, c.Broadcast)
+	case 1, 2:
+		w.must("signal", 0, c.Signal)
+	}
 }
 
 func (w *worker) rwmutex(m *procsync.RWMutex) {
