@@ -147,11 +147,71 @@ func TestReleaseRingsOurOwn(t *testing.T) {
 	}
 }
 
-// asleep waits until h sleeps for what it wants: it has looked, and will not
+// TestSleepersAreRung: whoever makes it so that a sleeper can go on rings it:
+// none has to wait for the look that is only for safety.
+func TestSleepersAreRung(t *testing.T) {
+	bg := context.Background()
+	for name, c := range map[string]struct {
+		shape Shape
+		hold  func(a *handle) error // before b sleeps
+		sleep func(b *handle, m *Mutex) error
+		act   func(a *handle) error
+	}{
+		"Mutex.Unlock": {Shape{Kind: KindMutex}, func(a *handle) error { return (&Mutex{handle: a}).Lock(bg) },
+			func(b *handle, _ *Mutex) error { return (&Mutex{handle: b}).Lock(bg) }, func(a *handle) error { return (&Mutex{handle: a}).Unlock() }},
+		"RWMutex.Unlock": {Shape{Kind: KindRWMutex}, func(a *handle) error { _, err := newRWMutex(a).Lock(bg); return err },
+			func(b *handle, _ *Mutex) error { _, err := newRWMutex(b).RLock(bg); return err }, func(a *handle) error { return newRWMutex(a).Unlock() }},
+		"RWMutex.RUnlock": {Shape{Kind: KindRWMutex}, func(a *handle) error { _, err := newRWMutex(a).RLock(bg); return err },
+			func(b *handle, _ *Mutex) error { _, err := newRWMutex(b).Lock(bg); return err }, func(a *handle) error { return newRWMutex(a).RUnlock() }},
+		"Semaphore.Release": {Shape{Kind: KindSemaphore, Count: 2}, func(a *handle) error { _, err := newSemaphore(a).Acquire(bg, 1); return err },
+			func(b *handle, _ *Mutex) error { _, err := newSemaphore(b).Acquire(bg, 2); return err }, func(a *handle) error { return newSemaphore(a).Release(1) }},
+		"Cond.Signal":    {Shape{Kind: KindCond}, nil, waitForCond, func(a *handle) error { return (&Cond{a}).Signal() }},
+		"Cond.Broadcast": {Shape{Kind: KindCond}, nil, waitForCond, func(a *handle) error { return (&Cond{a}).Broadcast() }},
+		"Event.Set": {Shape{Kind: KindEvent}, nil, func(b *handle, _ *Mutex) error { return (&Event{b}).Wait(bg) },
+			func(a *handle) error { return (&Event{a}).Set() }},
+		"Barrier.Wait": {Shape{Kind: KindBarrier, Count: 2}, nil, func(b *handle, _ *Mutex) error { _, err := (&Barrier{b}).Wait(bg); return err },
+			func(a *handle) error { _, err := (&Barrier{a}).Wait(bg); return err }},
+	} {
+		a, b := attached(t, c.shape)
+		of, _ := attached(t, Shape{Kind: KindMutex})
+		m := &Mutex{handle: of}
+		if err := m.Lock(bg); err != nil {
+			t.Fatal(err)
+		}
+		if c.hold != nil {
+			if err := c.hold(a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := make(chan error)
+		go func() { got <- c.sleep(b, m) }()
+		l := &b.obj
+		if c.shape.Kind == KindMutex {
+			l = &b.lock
+		}
+		sleeps(t, l)
+		bell := l.bell.word.Load()
+		if err := c.act(a); err != nil {
+			t.Fatal(err)
+		}
+		if l.bell.word.Load() == bell {
+			t.Errorf("%s does not ring", name)
+		}
+		if err := <-got; err != nil {
+			t.Errorf("%s: the sleeper: %v", name, err)
+		}
+	}
+}
+
+func waitForCond(b *handle, m *Mutex) error { return (&Cond{b}).Wait(context.Background(), m) }
+
+func asleep(t *testing.T, h *handle) { t.Helper(); sleeps(t, &h.obj) }
+
+// sleeps waits until the first of the line sleeps: it has looked, and will not
 // look again before it is rung.
-func asleep(t *testing.T, h *handle) {
+func sleeps(t *testing.T, l *line) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); h.slot.obj.rests.Load() == 0; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); l.bell.rests.Load() == 0; runtime.Gosched() {
 		if time.Now().After(end) {
 			t.Fatal("it did not come to that")
 		}
