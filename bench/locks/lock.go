@@ -68,5 +68,39 @@ func openMutex(ctx context.Context, s party.Side) (locker, error) {
 	return mutex{ctx, m}, err
 }
 
+// permit is procsync's semaphore of one, by name.
+type permit struct {
+	ctx context.Context
+	s   *procsync.Semaphore
+}
+
+func openSemaphore(ctx context.Context, s party.Side) (locker, error) {
+	if err := os.Setenv("PARLEY_RUNTIME_DIR", s.Dir); err != nil {
+		return nil, err
+	}
+	sem, err := procsync.OpenSemaphore(ctx, "bench", 1, procsync.Config{})
+	return permit{ctx, sem}, err
+}
+
+func (l permit) lock() error   { _, err := l.s.Acquire(l.ctx, 1); return err }
+func (l permit) unlock() error { return l.s.Release(1) }
+
+// reader is procsync's RWMutex, by name, locked for reading.
+type reader struct {
+	ctx context.Context
+	m   *procsync.RWMutex
+}
+
+func openReader(ctx context.Context, s party.Side) (locker, error) {
+	if err := os.Setenv("PARLEY_RUNTIME_DIR", s.Dir); err != nil {
+		return nil, err
+	}
+	m, err := procsync.OpenRWMutex(ctx, "bench", procsync.Config{})
+	return reader{ctx, m}, err
+}
+
+func (l reader) lock() error   { _, err := l.m.RLock(l.ctx); return err }
+func (l reader) unlock() error { return l.m.RUnlock() }
+
 func (l mutex) lock() error   { return l.m.Lock(l.ctx) }
 func (l mutex) unlock() error { return l.m.Unlock() }

@@ -35,6 +35,7 @@ type words struct {
 	locker       locker
 	mem          []byte
 	round, wakes uint64
+	fairs        uint64 // rounds of fair
 }
 
 func role(open func(context.Context, party.Side) (locker, error)) party.Role {
@@ -63,6 +64,8 @@ func (w *words) run(c party.Command) (party.Figures, error) {
 	switch {
 	case c.Op == opWake:
 		return w.wake(c)
+	case c.Op == opFair2, c.Op == opFair4:
+		return w.fair(c.Pause)
 	case c.Op == opContended && w.side.Left:
 		return party.Flow(c, func() error { return w.contend(c.Count) })
 	case c.Op == opContended:

@@ -29,17 +29,28 @@ func AttachMutex(mem []byte, file *os.File, c Config) (*Mutex, error) {
 // Lock waits until the lock is this handle's. With ErrOwnerDied it is; with
 // ErrNotRecoverable, with ctx's end and with any other error it is not.
 func (m *Mutex) Lock(ctx context.Context) error {
-	if m.cut == nil {
-		return m.takeLock(ctx)
+	if m.cut != nil {
+		return m.lockSafely(ctx)
 	}
-	return m.safely(func() error { return m.takeLock(ctx) })
-}
-
-func (m *Mutex) takeLock(ctx context.Context) error {
 	if token, ok := m.grab(); ok {
 		m.took(token)
 		return nil
 	}
+	return m.takeLock(ctx)
+}
+
+func (m *Mutex) lockSafely(ctx context.Context) error {
+	return m.safely(func() error {
+		if token, ok := m.grab(); ok {
+			m.took(token)
+			return nil
+		}
+		return m.takeLock(ctx)
+	})
+}
+
+// takeLock is the long way.
+func (m *Mutex) takeLock(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return m.ended(ctx, "lock")
 	}
@@ -103,10 +114,13 @@ func (m *Mutex) took(token uint64) {
 // ErrOwnerDied, nobody gets the lock any more before Reset. A handle that does not
 // hold it gets ErrNotHeld.
 func (m *Mutex) Unlock() error {
-	if m.cut == nil {
-		return m.giveLock()
+	if m.cut != nil {
+		return m.safely(m.giveLock)
 	}
-	return m.safely(m.giveLock)
+	if _, ok := m.release(); ok {
+		return nil
+	}
+	return m.whyNotHeld("unlock")
 }
 
 func (m *Mutex) giveLock() error {

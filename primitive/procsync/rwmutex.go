@@ -99,9 +99,13 @@ func (m *RWMutex) Lock(ctx context.Context) (token uint64, err error) {
 // acquisition. With ErrOwnerDied the lock is held, and what it protects is suspect
 // until a writer has repaired it.
 func (m *RWMutex) RLock(ctx context.Context) (token uint64, err error) {
-	if m.cut == nil {
-		return m.takeRead(ctx)
+	if m.cut != nil {
+		return m.readSafely(ctx)
 	}
+	return m.takeRead(ctx)
+}
+
+func (m *RWMutex) readSafely(ctx context.Context) (token uint64, err error) {
 	return m.tokened(func() (uint64, error) { return m.takeRead(ctx) })
 }
 

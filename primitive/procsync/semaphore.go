@@ -40,9 +40,13 @@ func (s *Semaphore) Permits() int64 { return int64(s.limit) }
 // Acquire waits until n permits are this handle's and returns the token of the
 // acquisition, larger than that of every one before.
 func (s *Semaphore) Acquire(ctx context.Context, n int64) (token uint64, err error) {
-	if s.cut == nil {
-		return s.take(ctx, n)
+	if s.cut != nil {
+		return s.takeSafely(ctx, n)
 	}
+	return s.take(ctx, n)
+}
+
+func (s *Semaphore) takeSafely(ctx context.Context, n int64) (token uint64, err error) {
 	return s.tokened(func() (uint64, error) { return s.take(ctx, n) })
 }
 
@@ -119,11 +123,13 @@ func (s *Semaphore) Held() (n int64) {
 // Release gives n permits back: any goroutine may. More than the handle holds
 // is ErrNotHeld.
 func (s *Semaphore) Release(n int64) error {
-	if s.cut == nil {
-		return s.give(n)
+	if s.cut != nil {
+		return s.giveSafely(n)
 	}
-	return s.safely(func() error { return s.give(n) })
+	return s.give(n)
 }
+
+func (s *Semaphore) giveSafely(n int64) error { return s.safely(func() error { return s.give(n) }) }
 
 func (s *Semaphore) give(n int64) error {
 	handOver()

@@ -46,6 +46,8 @@ static int party_compare(const void *a, const void *b)
 
 /* What a side measured; -1 where it did not. */
 static double party_ns = -1, party_p50 = -1;
+/* More figures, as " name=value". */
+static char party_more[256];
 
 /* Trips times the command's round trips like Go's party.Trips. */
 static void party_trips(const struct command *c, void (*trip)(void *, long), void *arg)
@@ -89,13 +91,14 @@ static void party_serve(void (*run)(const struct command *, void *), void *arg)
 		fflush(stdout);
 		double before = party_cpu();
 		party_ns = party_p50 = -1;
+		party_more[0] = 0;
 		run(&c, arg);
 		printf("done cpu=%.9g", party_cpu() - before);
 		if (party_ns >= 0)
 			printf(" ns=%.9g", party_ns);
 		if (party_p50 >= 0)
 			printf(" p50=%.9g", party_p50);
-		puts("");
+		puts(party_more);
 		fflush(stdout);
 	}
 }

@@ -57,6 +57,15 @@ const (
 	Memory = "memory" // of one connection, all processes, in bytes
 )
 
+// Names of figures of several processes that want the same thing.
+const (
+	Least       = "least"   // share of the one that had it least often
+	Most        = "most"    // share of the one that had it most often
+	LongestRun  = "run"     // times in a row that one had it
+	WaitP99     = "wait99"  // of the one that fared worst, in nanoseconds
+	LongestWait = "longest" // in nanoseconds
+)
+
 // Placement says on which processors the processes of a subject run.
 type Placement string
 

@@ -67,12 +67,20 @@ func (r *Report) Print(w io.Writer) error {
 	for _, row := range r.Rows {
 		if row.Cell != cell {
 			cell = row.Cell
-			fmt.Fprintf(tw, "\n| %s\t| median\t| quartiles\t| rate\t| CPU, all sides\t| allocations\t| of the best |\n|---\t|---\t|---\t|---\t|---\t|---\t|--- |\n", cell)
+			if _, has := row.Figures[party.Least]; has {
+				fmt.Fprintf(tw, "\n| %s\t| turns\t| least of them\t| most\t| longest run\t| wait, p99\t| longest wait |\n|---\t|---\t|---\t|---\t|---\t|---\t|--- |\n", cell)
+			} else {
+				header(tw, cell)
+			}
 		}
 		row.print(tw)
 	}
 	r.printTargets(tw)
 	return tw.Flush()
+}
+
+func header(w io.Writer, cell string) {
+	fmt.Fprintf(w, "\n| %s\t| median\t| quartiles\t| rate\t| CPU, all sides\t| allocations\t| of the best |\n|---\t|---\t|---\t|---\t|---\t|---\t|--- |\n", cell)
 }
 
 func (r *Report) printTargets(w io.Writer) {
@@ -93,6 +101,12 @@ func (r *Report) printTargets(w io.Writer) {
 }
 
 func (r Row) print(w io.Writer) {
+	if least, has := r.Figures[party.Least]; has {
+		f := r.Figures
+		fmt.Fprintf(w, "| %s\t| %s\t| %.1f %%\t| %.1f %%\t| %.0f\t| %s\t| %s |\n", r.Subject, rate(f[party.Time]), 100*least, 100*f[party.Most],
+			f[party.LongestRun], Nanoseconds(f[party.WaitP99]), Nanoseconds(f[party.LongestWait]))
+		return
+	}
 	unit, value, perSecond, cpu := Nanoseconds, r.Figures[party.Time], rate(r.Figures[party.Time]), Nanoseconds(r.Figures[party.CPU])
 	if p50, has := r.Figures[party.Median]; has {
 		value = p50
