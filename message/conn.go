@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/parley-ipc/parley/auth"
@@ -96,11 +95,9 @@ type Conn struct {
 	lender transport.Lender        // nil if t is none
 	ctxR   transport.ContextReader // nil if t is none
 	ctxW   transport.ContextWriter // nil if t is none
-	rings  ringed                  // nil if t is none
 
-	// loan is the largest frame that is written straight into the transport's
-	// memory; 0: none is, so far.
-	loan atomic.Int64
+	framer   transport.Framer // nil if t is none, or moves no frames
+	maxFrame int              // bytes of the largest message that it is asked to move; -1 without it
 
 	w writer
 	r reader
@@ -128,8 +125,10 @@ func NewConn(t transport.Conn, cfg Config) *Conn {
 	c.ctxW, _ = t.(transport.ContextWriter)
 	c.w.c, c.w.watch.set = c, t.SetWriteDeadline
 	c.r.c, c.r.watch.set = c, t.SetReadDeadline
-	c.rings, _ = t.(ringed)
-	c.findRings()
+	c.maxFrame = -1
+	if f, ok := t.(transport.Framer); ok {
+		c.framer, c.maxFrame = f, min(maxQuick-headerSize, c.cfg.MaxSize)
+	}
 	c.r.inPlace = c.cfg.InPlace && c.lender != nil
 	c.w.passer, _ = t.(transport.FilePasser)
 	if c.cfg.MaxFiles > 0 {
@@ -138,20 +137,6 @@ func NewConn(t transport.Conn, cfg Config) *Conn {
 	}
 	return c
 }
-
-// ringed is a transport that may have rings, or get them later. Then its Commit
-// waits for nobody.
-type ringed interface{ Rings() bool }
-
-// findRings looks whether frames can be written in place by now.
-func (c *Conn) findRings() {
-	if c.lender != nil && c.rings != nil && c.rings.Rings() {
-		c.loan.Store(int64(min(c.lender.MaxLoan(), maxQuick)))
-	}
-}
-
-// ringless says that the transport has no rings yet.
-func (c *Conn) ringless() bool { return c.rings != nil && !c.rings.Rings() }
 
 // Peer says who is on the other side. It never changes.
 func (c *Conn) Peer() auth.Identity { return c.t.Peer() }
@@ -238,10 +223,10 @@ func (c *Conn) linger() {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Linger)
 	defer cancel()
 	_ = c.t.SetReadDeadline(longAgo) // whoever receives gives the lock back
-	if !c.r.lock.acquire(ctx, nil) {
+	if !c.r.acquire(ctx, nil) {
 		return
 	}
-	defer c.r.lock.release()
+	defer c.r.release()
 	c.r.watch.close()
 	if !errors.Is(c.r.err, io.EOF) { // else it has said that nothing will come
 		drain(c.t, c.cfg.Linger)

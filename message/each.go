@@ -16,15 +16,22 @@ import (
 // The Message and its Bytes are f's until f returns, files and memory that f
 // has not claimed included. f must neither receive from nor close the Conn.
 func (c *Conn) Each(ctx context.Context, f func(*Message) error) (n int, err error) {
-	if ended(ctx) || !c.r.lock.acquire(ctx, c.closed) {
+	if ended(ctx) || !c.r.acquire(ctx, c.closed) {
 		return 0, c.gaveUp(ctx, "receive")
 	}
-	defer c.r.lock.release()
+	defer c.r.release()
 	if !c.w.greeted.Load() && !c.w.greeted.Swap(true) {
 		c.greet()
 	}
 	if n, err = c.r.eachLent(ctx, f); n > 0 {
 		return n, err
+	}
+	c.r.many = true
+	defer func() { c.r.many = false }()
+	if c.r.hello && c.r.msg == nil && c.r.need(ctx, headerSize) == nil {
+		if n, err = c.r.eachBuffered(f); n > 0 {
+			return n, err
+		}
 	}
 	m, err := c.r.next(ctx)
 	if err != nil {

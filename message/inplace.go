@@ -49,7 +49,7 @@ func (r *reader) peek(ctx context.Context, n int) []byte {
 		_ = r.c.lender.Discard(0)
 	}
 	if errors.Is(err, fault.Unsupported) {
-		r.inPlace = r.c.ringless() // then it may lend later
+		r.inPlace = r.c.framer != nil && !r.c.framer.Frames() // then it may lend later
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (r *reader) nextLent(ctx context.Context) *Message {
 // giveBack ends the loan of a message of n bytes that was received in place.
 func (r *reader) giveBack(n int) {
 	r.discard(headerSize + n)
-	r.lock.release()
+	r.release()
 }
 
 func (r *reader) discard(n int) {

@@ -2,97 +2,93 @@
 
 package message
 
-import (
-	"context"
-	"encoding/binary"
-)
+import "context"
 
-// maxQuick bounds what is written in place at once: a larger message is
-// copied piece by piece, so that the peer copies while we do.
+// A transport.Framer moves whole messages past our locks, by its own, which
+// keep frames apart: Send and Receive try it first. It may not come between
+// the pieces that the slow way moves, so each half has a flag, open, which
+// whoever holds the half's lock clears before it uses the ordinary methods, and
+// which the framer looks at once it is its turn. What it says no to the slow
+// way finds the reason for.
+
+// plainTag is the tag of an ordinary message's frame: its kind, no flags, no files.
+const plainTag = uint32(kindMessage)
+
+// maxQuick bounds the frames that the framer is asked to move: of a larger one
+// the peer copies a part while we copy the next.
 const maxQuick = 32 << 10
 
-// quick writes p as one frame straight into the transport's memory, whose own
-// lock keeps frames apart. It reports false if something stands in the way:
-// then nothing was written, and the slow way finds out what. It runs beside
-// the holder of w.lock, who closes w.open before it writes anything in more
-// than one piece; what was reserved before that is committed before that.
-func (w *writer) quick(ctx context.Context, p []byte) bool {
-	if !w.open.Load() {
-		return false
-	}
-	lender := w.c.lender
-	b, err := lender.Reserve(ctx, headerSize+len(p))
-	if err != nil {
-		return false
-	}
-	if !w.open.Load() {
-		_ = lender.Commit(0) // the slow way says what fails
-		return false
-	}
-	putMessage(b, p)
-	return lender.Commit(headerSize+len(p)) == nil
-}
-
-// putMessage writes a frame to b and returns its length.
-func putMessage(b, p []byte) int {
-	binary.LittleEndian.PutUint64(b, uint64(uint32(len(p)))|uint64(kindMessage)<<32)
-	return headerSize + copy(b[headerSize:], p)
-}
-
-// fit says whether each of ps can be written in place.
+// fit says whether each of ps can go by the framer.
 func (w *writer) fit(ps [][]byte) bool {
 	for _, p := range ps {
-		if headerSize+len(p) > int(w.c.loan.Load()) {
+		if len(p) > w.c.maxFrame {
 			return false
 		}
 	}
 	return true
 }
 
-// inPlace writes ps straight into the transport's memory, as many at once as
-// there is room for in a loan. The caller holds the lock; what goes in several
-// loans is kept together by closing w.open.
-func (w *writer) inPlace(ctx context.Context, ps [][]byte) error {
-	if w.err != nil {
-		return w.err
+// quick sends the first of ps, all of them if nothing stands in the way, by
+// the framer, and returns how many.
+func (w *writer) quick(ctx context.Context, ps [][]byte) int {
+	if ctx.Err() != nil || !w.open.Load() || !w.fit(ps) {
+		return 0
 	}
-	for n, size := 0, 0; len(ps) > 0; ps = ps[n:] {
-		if n, size = w.next(ps); n < len(ps) {
-			w.open.Store(false)
-			defer w.reopen()
-		}
-		b, err := w.c.lender.Reserve(ctx, size)
-		if err != nil {
-			return w.failed(ctx, false, err)
-		}
-		for _, p := range ps[:n] {
-			b = b[putMessage(b, p):]
-		}
-		if err := w.c.lender.Commit(size); err != nil {
-			return w.failed(context.Background(), true, err)
-		}
-	}
-	return nil
-}
-
-// next is how many of ps go into one loan, at least one, and their size.
-func (w *writer) next(ps [][]byte) (n, size int) {
-	for _, p := range ps {
-		if more := size + headerSize + len(p); more > int(w.c.loan.Load()) {
-			break
-		} else {
-			n, size = n+1, more
-		}
-	}
-	return n, size
+	return w.c.framer.WriteFrames(ctx, &w.open, plainTag, ps)
 }
 
 // reopen lets Sends past the lock, if they may. The caller holds the lock.
 func (w *writer) reopen() {
-	if w.c.loan.Load() == 0 {
-		w.c.findRings()
-	}
-	if w.c.loan.Load() > 0 && w.whole && w.err == nil && !w.said {
+	if w.c.framer != nil && w.whole && w.err == nil && !w.said {
 		w.open.Store(true)
 	}
 }
+
+// quick receives a message by the framer; nil if it says no.
+func (r *reader) quick(ctx context.Context) *Message {
+	if !r.open.Load() || ctx.Err() != nil {
+		return nil
+	}
+	c := r.c
+	m := newMessage(int(r.last.Load()), nil)
+	for {
+		n, ok := c.framer.ReadFrame(ctx, &r.open, plainTag, c.maxFrame, m.buf.b[:cap(m.buf.b)])
+		if !ok {
+			m.Release()
+			return nil
+		}
+		if have := cap(m.buf.b); n <= have {
+			if have > 4*max(n, 1<<minClass) {
+				r.last.Store(uint32(n))
+			}
+			m.buf.b = m.buf.b[:n]
+			return m
+		}
+		m.Release()
+		m = newMessage(n, nil)
+		r.last.Store(uint32(n))
+	}
+}
+
+// acquire takes the lock and keeps the framer out.
+func (r *reader) acquire(ctx context.Context, closed <-chan struct{}) bool {
+	if !r.lock.acquire(ctx, closed) {
+		return false
+	}
+	if r.framed() {
+		r.open.Store(false)
+	}
+	return true
+}
+
+// release lets the framer in, if what comes next is a frame, and leaves the
+// lock.
+func (r *reader) release() {
+	if r.framed() && r.hello && r.err == nil && r.msg == nil && r.off == len(r.buf) && len(r.queue) == 0 && r.c.w.greeted.Load() {
+		r.open.Store(true)
+	}
+	r.lock.release()
+}
+
+// framed says whether messages may be received by the framer.
+func (r *reader) framed() bool { return r.c.framer != nil && !r.inPlace }

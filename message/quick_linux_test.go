@@ -66,7 +66,7 @@ func (c checker) take(p []byte) error {
 	return nil
 }
 
-// sizes are around every limit: the loan's, the ring's, the buffer's.
+// sizes are around every limit: the frame's, which is half of the ring's, the ring's, the buffer's.
 var sizes = []int{8, 64, 1000, 4096, maxQuick - headerSize - 1, maxQuick - headerSize, maxQuick - headerSize + 1, 64<<10 - 8, 64 << 10, 200 << 10}
 
 // takers are the ways to receive.

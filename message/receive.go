@@ -13,7 +13,10 @@ import "context"
 // for the shared memory that comes next, which is fault.Exhausted: close some
 // and receive again. Any other error is final.
 func (c *Conn) Receive(ctx context.Context) (*Message, error) {
-	if ended(ctx) || !c.r.lock.acquire(ctx, c.closed) {
+	if m := c.r.quick(ctx); m != nil {
+		return m, nil
+	}
+	if ended(ctx) || !c.r.acquire(ctx, c.closed) {
 		return nil, c.gaveUp(ctx, "receive")
 	}
 	if !c.w.greeted.Load() && !c.w.greeted.Swap(true) {
@@ -25,6 +28,6 @@ func (c *Conn) Receive(ctx context.Context) (*Message, error) {
 		}
 	}
 	m, err := c.r.next(ctx)
-	c.r.lock.release()
+	c.r.release()
 	return m, err
 }

@@ -18,7 +18,7 @@ import (
 // fault.Closed, receiving goes on, and the peer sees a cut connection when
 // this one is closed.
 func (c *Conn) Send(ctx context.Context, p []byte) error {
-	if headerSize+len(p) <= int(c.loan.Load()) && !ended(ctx) && c.w.quick(ctx, p) {
+	if len(p) <= c.maxFrame && ctx.Err() == nil && c.framer.WriteFrame(ctx, &c.w.open, plainTag, p) {
 		return nil
 	}
 	return c.send(ctx, [][]byte{p}, nil)
@@ -28,6 +28,9 @@ func (c *Conn) Send(ctx context.Context, p []byte) error {
 // other message between them. If it fails, the peer may have received any
 // number of them.
 func (c *Conn) SendBatch(ctx context.Context, ps [][]byte) error {
+	if ps = ps[c.w.quick(ctx, ps):]; len(ps) == 0 {
+		return nil
+	}
 	return c.send(ctx, ps, nil)
 }
 

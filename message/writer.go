@@ -15,6 +15,10 @@ import (
 // stageSize is how much is gathered for one write.
 const stageSize = 64 << 10
 
+// directSize is what is not worth a copy to spare a write that costs no system
+// call.
+const directSize = 4 << 10
+
 // writer is the sending half. Its lock guards all but greeted and watch.
 type writer struct {
 	c       *Conn
@@ -31,9 +35,6 @@ type writer struct {
 
 // messages writes ps as frames, files with the first.
 func (w *writer) messages(ctx context.Context, ps [][]byte, files []*os.File) error {
-	if len(files) == 0 && w.open.Load() && w.fit(ps) {
-		return w.inPlace(ctx, ps)
-	}
 	total := prefaceSize
 	for _, p := range ps {
 		if total += headerSize + len(p); total >= stageSize {
@@ -142,6 +143,12 @@ func (s *stage) frame(h header, p []byte, files []*os.File) error {
 	}
 	s.files = files
 	s.buf = appendHeader(s.buf, h)
+	if len(p) >= directSize && s.w.c.framer != nil && s.w.c.framer.Frames() {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		return s.write(p)
+	}
 	return s.payload(p)
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/parley-ipc/parley/auth"
@@ -66,6 +67,36 @@ type Lender interface {
 
 	// MaxLoan is the largest n for Reserve and Peek, in bytes.
 	MaxLoan() int
+}
+
+// Framer is a Conn that moves whole frames of its stream in one step: a length
+// of 32 bits, a tag of 32 bits, both little-endian, and so many bytes. Whatever
+// the step cannot do, be it for the frame's size, is left to the ordinary methods, which say what is wrong;
+// frames, bytes and loans can be mixed at will.
+//
+// Each method takes a flag and looks at it when the frame's turn has come:
+// while it is false nothing is moved. So who clears it and then uses ordinary
+// methods, piece by piece, has no frame between the pieces. Nil is always true.
+type Framer interface {
+	Conn
+
+	// WriteFrame waits until there is room for the frame and writes all of it.
+	// False: nothing was written.
+	WriteFrame(ctx context.Context, open *atomic.Bool, tag uint32, p []byte) bool
+
+	// WriteFrames writes a frame for each of ps with no other write between
+	// them, and returns how many it has written.
+	WriteFrames(ctx context.Context, open *atomic.Bool, tag uint32, ps [][]byte) int
+
+	// ReadFrame waits for the next frame, of at most most bytes, copies its
+	// bytes to p and returns how many there are. If p is too short for them
+	// nothing has been read. False: nothing was read, be it that what comes
+	// next has another tag, is larger, or came with files.
+	ReadFrame(ctx context.Context, open *atomic.Bool, tag uint32, most int, p []byte) (int, bool)
+
+	// Frames says whether frames are moved, both ways, and reading a few bytes
+	// costs no system call. It may become true, and stays so.
+	Frames() bool
 }
 
 // Spin says whether a side that waits may burn its processor before it sleeps.

@@ -88,6 +88,7 @@ type Consumer struct {
 	peer *atomic.Uint64 // the peer's tail, hostile
 
 	head uint64 // authoritative
+	told uint64 // head as it has been published
 	tail uint64 // the peer's tail when last read and found good
 }
 
@@ -98,7 +99,7 @@ func NewConsumer(buf []byte, own, peer *atomic.Uint64, start uint64) (*Consumer,
 		return nil, errShape
 	}
 	own.Store(start)
-	return &Consumer{buf: buf, mask: size - 1, own: own, peer: peer, head: start, tail: start}, nil
+	return &Consumer{buf: buf, mask: size - 1, own: own, peer: peer, head: start, told: start, tail: start}, nil
 }
 
 // Cap is the number of bytes that the ring holds.
@@ -131,9 +132,17 @@ func (c *Consumer) Next() []byte {
 	return c.buf[at : at+c.tail-c.head]
 }
 
-// Release gives the first n bytes of Next back to the producer. It is also a
-// full fence.
+// Release gives the first n bytes of Next back to the producer, with all that
+// were taken before. It is also a full fence.
 func (c *Consumer) Release(n int) {
 	c.head += uint64(n)
+	c.told = c.head
 	c.own.Store(c.head)
 }
+
+// Take is Release without a word to the producer, whose room they are not
+// until the next Release.
+func (c *Consumer) Take(n int) { c.head += uint64(n) }
+
+// Owed is how many bytes were taken and not released.
+func (c *Consumer) Owed() int { return int(c.head - c.told) }

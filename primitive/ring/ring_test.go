@@ -132,6 +132,24 @@ func TestHostileCounters(t *testing.T) {
 	}
 }
 
+// What is taken is the producer's only once it is released.
+func TestTaken(t *testing.T) {
+	r := newPair(t, 1<<64-4)
+	r.p.Publish(10)
+	if _, err := r.c.Look(); err != nil {
+		t.Fatal(err)
+	}
+	r.c.Take(3)
+	r.c.Take(4)
+	if n, err := r.p.Look(); err != nil || n != capacity-10 || r.c.Owed() != 7 || r.c.Len() != 3 {
+		t.Errorf("%d free, %v; %d owed, %d to read", n, err, r.c.Owed(), r.c.Len())
+	}
+	r.c.Release(1)
+	if n, err := r.p.Look(); err != nil || n != capacity-2 || r.c.Owed() != 0 || r.c.Len() != 2 {
+		t.Errorf("%d free, %v; %d owed, %d to read", n, err, r.c.Owed(), r.c.Len())
+	}
+}
+
 func TestShape(t *testing.T) {
 	var own, peer atomic.Uint64
 	for _, n := range []int{0, 1, 6, 48} {

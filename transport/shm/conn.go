@@ -40,6 +40,7 @@ type directions struct{ in, out atomic.Pointer[stream] }
 var (
 	_ transport.Conn          = (*Conn)(nil)
 	_ transport.Lender        = (*Conn)(nil)
+	_ transport.Framer        = (*Conn)(nil)
 	_ transport.FilePasser    = (*Conn)(nil)
 	_ transport.ContextReader = (*Conn)(nil)
 	_ transport.ContextWriter = (*Conn)(nil)

@@ -25,6 +25,10 @@ type reader struct {
 	spoken    uint64 // guarded by mu: our own tail when we last looked
 }
 
+// owedShare of a ring is what a reader keeps back at most. It must be less than
+// half, so that who waits for the largest loan gets it from an empty ring.
+const owedShare = 16
+
 const (
 	minCalm = 8   // steps of a spin
 	maxCalm = 384 // about as long as the fastest writer needs for enough
@@ -88,11 +92,24 @@ func (s *stream) read(ctx context.Context, p []byte, take bool) (n int, files []
 	return n, files, nil
 }
 
-// release gives n bytes back to the peer's writer and wakes it if it sleeps
-// for as many as there are now.
+// release gives n bytes back to the peer's writer, at once only if it sleeps or
+// there are many: else before we wait for more, at the latest. Each time costs
+// a fence, and the writer a line, if it looks for room. A writer that falls
+// asleep for room meanwhile lacks no more than those few: while there is
+// nothing left to read it has what it wants, be it half the ring.
 func (s *stream) release(n int) {
 	r := &s.rd
-	r.ring.Release(n)
+	r.ring.Take(n)
+	if r.ring.Owed() >= r.ring.Cap()/owedShare || s.theirs.wsleep.Load()&sleepAny != 0 {
+		s.repay()
+	}
+}
+
+// repay gives back what was read, and wakes the peer's writer if it sleeps for
+// as many bytes as there are now.
+func (s *stream) repay() {
+	r := &s.rd
+	r.ring.Release(0)
 	if sleep := s.theirs.wsleep.Load(); sleep&sleepAny != 0 && sleep != r.woken {
 		// Not ring.Look alone: a tail that is known without its groups of files
 		// would let the next read pass over them.
@@ -129,6 +146,10 @@ func (s *stream) awaitBytes(ctx context.Context, n int) error {
 		}
 		if err := s.stopped(ctx, "read", rdExpired); err != nil {
 			return err
+		}
+		if r.ring.Owed() > 0 {
+			s.repay()
+			continue // it may have looked, and pause would not hear of what it saw
 		}
 		s.pause(ctx, &r.half)
 	}
