@@ -101,7 +101,7 @@ func begetReady(ctx context.Context, cfg Config, find bool) (*Process, error) {
 	if err := p.awaitReady(ctx); err != nil {
 		p.kill()
 		<-p.Done()
-		if !p.stopped { // it ended before we made it
+		if p.endedByItself() {
 			return nil, fault.New(fault.PeerDied, "start child", cfg.Name, errors.Join(err, p.Err()))
 		}
 		return nil, fault.New(fault.KindOf(err), "start child", cfg.Name, err)

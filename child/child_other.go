@@ -51,6 +51,8 @@ func (p *Process) Done() <-chan struct{} { return nil }
 // Err answers fault.Unsupported.
 func (p *Process) Err() error { return unsupported("child") }
 
+func (p *Process) endedByItself() bool { return true }
+
 func (p *Process) kill() {}
 
 func (p *Process) ended() context.Context { return context.Background() }

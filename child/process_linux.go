@@ -88,6 +88,9 @@ func (p *Process) Err() error {
 	}
 }
 
+// endedByItself is told once Done is closed.
+func (p *Process) endedByItself() bool { return !p.stopped }
+
 // ExitError is how a child ended that did not end well.
 type ExitError struct{ *os.ProcessState }
 

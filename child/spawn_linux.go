@@ -53,7 +53,7 @@ func spawn(ctx context.Context, cfg Config) (*Process, error) {
 	if err := p.connect(ctx, sock); err != nil {
 		p.kill()
 		<-p.done
-		if !p.stopped { // it ended before we made it
+		if p.endedByItself() {
 			err = errors.Join(err, p.err)
 		}
 		return nil, fault.Wrap("start child", cfg.Name, err)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +35,8 @@ func runVerb(a *app) *cobra.Command {
 		Long: `Starts CMD and, as --restart says, starts it again when it ends: after a pause
 that doubles each time, up to --per-minute times in a minute. It runs in a process
 group of its own, which is killed with it, and it dies with parley, even by kill
--9. SIGTERM or SIGINT to parley tells CMD to end, and kills it after --grace.
+-9. SIGTERM or SIGINT to parley tells CMD to end, and kills it after --grace;
+SIGUSR1 and SIGUSR2 are passed on, and SIGHUP unless our stdin is a terminal.
 
 CMD has our stdin (unless that is a terminal), stdout and stderr. The exit code is
 CMD's last one, 128 and the signal if it died of one; 125 is a failure of our own,
@@ -65,17 +68,21 @@ func (f runFlags) config(a *app, args []string) (child.Config, error) {
 		Stdout: a.out, Stderr: a.err, Logger: a.log,
 		Restart: restart, MaxPerMinute: f.perMinute, FirstPause: f.pause, Grace: f.grace,
 	}
-	if a.in != nil && !term.IsTerminal(int(a.in.Fd())) {
+	if a.in != nil && !a.onTerminal() {
 		cfg.Stdin = a.in
 	}
 	return cfg, nil
 }
+
+func (a *app) onTerminal() bool { return a.in != nil && term.IsTerminal(int(a.in.Fd())) }
 
 func (a *app) supervise(ctx context.Context, f runFlags, args []string) error {
 	cfg, err := f.config(a, args)
 	if err != nil {
 		return err
 	}
+	signals, quiet := passedOn(a.onTerminal())
+	defer quiet()
 	c, err := child.Start(ctx, cfg)
 	switch {
 	case fault.KindOf(err) == fault.NotFound:
@@ -85,14 +92,26 @@ func (a *app) supervise(ctx context.Context, f runFlags, args []string) error {
 	case err != nil:
 		return err
 	}
-	select {
-	case <-c.Done():
-	case <-ctx.Done():
-		if err := c.Stop(context.WithoutCancel(ctx)); err != nil {
-			return err
+	for {
+		select {
+		case <-c.Done():
+			return a.codeOfChild(c.Err())
+		case sig := <-signals:
+			passOn(sig, c)
+		case <-ctx.Done():
+			if err := c.Stop(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
+			return a.codeOfChild(c.Err())
 		}
 	}
-	return a.codeOfChild(c.Err())
+}
+
+// passOn is for the one that runs, if any does.
+func passOn(sig os.Signal, c *child.Child) {
+	if p, s := c.Process(), sig.(syscall.Signal); p != nil {
+		_ = p.Signal(s) // it may just have ended
+	}
 }
 
 // codeOfChild is the exit code that a child's end gives us.

@@ -18,6 +18,9 @@ func ownerOf(fs.FileInfo) (uid uint32, known bool) { return 0, false }
 // hangups never delivers: there is no SIGHUP here.
 func hangups() (c <-chan os.Signal, stop func()) { return nil, func() {} }
 
+// passedOn never delivers: there are no such signals here.
+func passedOn(bool) (c <-chan os.Signal, stop func()) { return nil, func() {} }
+
 func signalOf(*os.ProcessState) int { return 0 }
 
 // parseSignal knows no signals here.

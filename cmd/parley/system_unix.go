@@ -31,6 +31,17 @@ func hangups() (c <-chan os.Signal, stop func()) {
 	return signals, func() { signal.Stop(signals) }
 }
 
+// passedOn delivers what parley run passes on to its CMD, until stop. SIGHUP is
+// among that where it does not say that our terminal has gone.
+func passedOn(terminal bool) (c <-chan os.Signal, stop func()) {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	if !terminal {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	return signals, func() { signal.Stop(signals) }
+}
+
 // signalOf is the number of the signal that ended a command.
 func signalOf(exit *os.ProcessState) int {
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
