@@ -30,7 +30,48 @@ type direction struct {
 	mid      *middle
 }
 
-type middle struct{ in, out syscall.RawConn }
+type middle struct {
+	in, out syscall.RawConn
+	close   func()
+}
+
+func newMiddle() (*middle, error) {
+	r, w, err := fifo.Pipe(0)
+	if err != nil {
+		return nil, err
+	}
+	m := &middle{close: func() { _, _ = r.Close(), w.Close() }}
+	in, ierr := w.File().SyscallConn()
+	out, oerr := r.File().SyscallConn()
+	if err := errors.Join(ierr, oerr); err != nil {
+		m.close()
+		return nil, err
+	}
+	m.in, m.out = in, out
+	return m, nil
+}
+
+// move is SpliceRaw where neither end is a pipe. n is what src has lost, which
+// dst has unless there is an error.
+func (m *middle) move(dst, src syscall.RawConn, count func(n int)) (n int, err error) {
+	n, err = fifo.SpliceRaw(m.in, src, pieceSize)
+	if err != nil {
+		return n, err
+	}
+	return n, m.empty(dst, n, count)
+}
+
+func (m *middle) empty(dst syscall.RawConn, n int, count func(n int)) error {
+	for n > 0 {
+		moved, err := fifo.SpliceRaw(dst, m.out, n)
+		count(moved)
+		if err != nil {
+			return err
+		}
+		n -= moved
+	}
+	return nil
+}
 
 // spliced moves bytes in the kernel until src ends, or says false, before it
 // has moved any, where that cannot be done.
@@ -74,17 +115,12 @@ func isPipe(r syscall.RawConn) bool {
 // run moves until the end. Errors are told of the side whose they are.
 func (d direction) run(p pump) (bool, error) {
 	if !d.src.pipe && !d.dst.pipe {
-		r, w, err := fifo.Pipe(0)
+		mid, err := newMiddle()
 		if err != nil {
 			return false, nil //nolint:nilerr // plain copying needs no pipe
 		}
-		defer func() { _, _ = r.Close(), w.Close() }()
-		in, ierr := w.File().SyscallConn()
-		out, oerr := r.File().SyscallConn()
-		if ierr != nil || oerr != nil {
-			return false, nil
-		}
-		d.mid = &middle{in, out}
+		defer mid.close()
+		d.mid = mid
 	}
 	for moved := false; ; moved = true {
 		n, err := d.step(p)
@@ -129,13 +165,8 @@ func (d direction) twoSteps(p pump) (int, error) {
 	if err != nil {
 		return 0, p.src.fail("read", err)
 	}
-	for left := n; left > 0; {
-		moved, err := fifo.SpliceRaw(d.dst, d.mid.out, left)
-		d.dst.count(moved)
-		if err != nil {
-			return n, p.dst.refuse("write", err)
-		}
-		left -= moved
+	if err := d.mid.empty(d.dst, n, d.dst.count); err != nil {
+		return n, p.dst.refuse("write", err)
 	}
 	return n, nil
 }
@@ -157,8 +188,8 @@ func (p pump) onePlain(buf []byte) (ended bool, err error) {
 	return false, nil
 }
 
-// fromFile splices in, if that is a pipe, to c, until it ends or over is true;
-// false is that nothing was moved and it cannot be done.
+// fromFile splices in, if that is a pipe or a file, to c, until it ends or over
+// is true; false is that nothing was moved and it cannot be done.
 func (s side) fromFile(in io.Reader, over func() bool) (done bool, err error) {
 	f, ok := in.(*os.File)
 	to, isSplicer := s.c.(transport.Splicer)
@@ -167,21 +198,34 @@ func (s side) fromFile(in io.Reader, over func() bool) (done bool, err error) {
 	}
 	r, rerr := f.SyscallConn()
 	w, count, wok := to.WriteRaw()
-	if rerr != nil || !wok || !isPipe(r) {
+	if rerr != nil || !wok || !isPipe(r) && !isRegular(f) {
 		return false, nil
 	}
+	move := func() (int, error) { n, err := fifo.SpliceRaw(w, r, pieceSize); count(n); return n, err }
+	if !isPipe(r) && !isPipe(w) {
+		mid, err := newMiddle()
+		if err != nil {
+			return false, nil //nolint:nilerr // plain copying needs no pipe
+		}
+		defer mid.close()
+		move = func() (int, error) { return mid.move(w, r, count) }
+	}
 	for moved := false; ; moved = true {
-		n, err := fifo.SpliceRaw(w, r, pieceSize)
-		count(n)
+		n, err := move()
 		switch {
 		case err == io.EOF || over(): //nolint:errorlint // of our own
 			return true, nil
-		case err != nil && !moved && unable(err):
+		case err != nil && !moved && n == 0 && unable(err):
 			return false, nil
 		case err != nil:
 			return true, s.fail("write", err)
 		}
 	}
+}
+
+func isRegular(f *os.File) bool {
+	st, err := f.Stat()
+	return err == nil && st.Mode().IsRegular()
 }
 
 // toFile splices c to out, if that is a pipe, to its end. false is that the

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"io"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -26,6 +27,14 @@ func (u untouched) Read(p []byte) (int, error) {
 		u.t.Error("bytes were copied")
 	}
 	return u.Splicer.Read(p)
+}
+
+// unwritten also fails who would write what could be spliced.
+type unwritten struct{ untouched }
+
+func (u unwritten) Write(p []byte) (int, error) {
+	u.t.Error("bytes were copied to be sent")
+	return u.untouched.Write(p)
 }
 
 // TestKernelMovesBetweenDescriptors: the relay touches no byte.
@@ -81,7 +90,7 @@ func TestStdioSplicesPipes(t *testing.T) {
 		}()
 		done := make(chan error, 1)
 		go func() {
-			err := Stdio(ctx, untouched{ours.(transport.Splicer), t}, in, out)
+			err := Stdio(ctx, unwritten{untouched{ours.(transport.Splicer), t}}, in, out)
 			_ = out.Close()
 			done <- err
 		}()
@@ -93,6 +102,44 @@ func TestStdioSplicesPipes(t *testing.T) {
 			t.Errorf("%s: %v", scheme, err)
 		}
 		_, _ = in.Close(), printed.Close()
+	}
+}
+
+// TestStdioSplicesFiles: from where they stand, to their end.
+func TestStdioSplicesFiles(t *testing.T) {
+	const skipped = 5
+	content := make([]byte, 300<<10)
+	_, _ = rand.Read(content)
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, scheme := range []string{"tcp", "unix", "fifo"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		ours, theirs := connect(ctx, t, scheme)
+		in, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := in.Seek(skipped, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		printed, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = theirs.CloseWrite()
+		done := make(chan error, 1)
+		go func() { done <- Stdio(ctx, unwritten{untouched{ours.(transport.Splicer), t}}, in, out) }()
+		got, err := io.ReadAll(theirs)
+		if err != nil || !bytes.Equal(got, content[skipped:]) {
+			t.Errorf("%s: %d bytes of %d, %v", scheme, len(got), len(content)-skipped, err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", scheme, err)
+		}
+		_, _, _, _ = in.Close(), theirs.Close(), printed.Close(), out.Close()
 	}
 }
 
