@@ -12,14 +12,17 @@ const (
 	pollMax = time.Millisecond
 )
 
-// poll waits without being woken: longer each time, until something moved.
-type poll struct{ pause time.Duration }
+// poll waits without being woken, each time for a quarter of the time that it
+// has waited already, until something moved: so what it oversleeps is in
+// proportion.
+type poll struct{ waited time.Duration }
 
-func (p *poll) reset() { p.pause = 0 }
+func (p *poll) reset() { p.waited = 0 }
 
 func (p *poll) wait(ctx context.Context) error {
-	p.pause = min(max(pollMin, 2*p.pause), pollMax)
-	return rest(ctx, p.pause)
+	pause := min(max(pollMin, p.waited/4), pollMax)
+	p.waited += pause
+	return rest(ctx, pause)
 }
 
 // rest waits for d.
