@@ -82,7 +82,7 @@ of all processes, for one item published.`,
 	f.IntSliceVar(&o.sizes, "size", []int{64, 1 << 10, 1 << 20}, "item sizes in bytes")
 	f.IntVar(&o.readers, "readers", 4, "subscriber processes")
 	f.IntVar(&o.batch, "batch", 256, "items in a batch")
-	f.IntVar(&o.ring, "ring", 16<<20, "bytes that are kept, a power of two; more for items that need it")
+	f.IntVar(&o.ring, "ring", 4<<20, "bytes that are kept, a power of two; more for items that need it")
 	f.DurationVar(&o.duration, "duration", 400*time.Millisecond, "how long one round publishes")
 	f.IntVar(&o.rounds, "rounds", 3, "rounds of each row")
 	f.StringVar(&o.policy, "policy", "reliable", "lossy, latest or reliable")
