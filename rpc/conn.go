@@ -163,6 +163,9 @@ func (c *conn) fail(err error) {
 		if c.w.err == nil {
 			c.w.err = err
 		}
+		if !c.w.busy {
+			c.w.discard()
+		}
 		c.w.mu.Unlock()
 		c.mu.Lock()
 		c.closing = true

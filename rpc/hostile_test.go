@@ -3,6 +3,7 @@
 package rpc_test
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"path/filepath"
@@ -21,12 +22,17 @@ import (
 // intruder is a connection past its hello, for frames that no Client sends.
 func intruder(t *testing.T, address string) transport.Conn {
 	t.Helper()
+	return intruderWith(t, address, rpcwire.Hello{Window: 1 << 20, Total: 1 << 20})
+}
+
+func intruderWith(t *testing.T, address string, hello rpcwire.Hello) transport.Conn {
+	t.Helper()
 	c, err := parley.Dial(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if _, err := c.Write(rpcwire.Hello{Window: 1 << 20, Total: 1 << 20}.Append(nil)); err != nil {
+	if _, err := c.Write(hello.Append(nil)); err != nil {
 		t.Fatal(err)
 	}
 	prefix := make([]byte, rpcwire.HelloPrefix)
@@ -160,6 +166,72 @@ func TestNeverReading(t *testing.T) {
 	for range 100 {
 		if _, err := pb.NewTestServiceClient(good).UnaryCall(t.Context(), &pb.SimpleRequest{Payload: payload(1000)}); err != nil {
 			t.Fatal("the neighbour:", err)
+		}
+	}
+}
+
+// outpouring sends without end, and notes how much.
+type outpouring struct {
+	pb.UnimplementedTestServiceServer
+	sent  chan int
+	began chan struct{}
+}
+
+const outpoured = 128 << 20 // is all of it
+
+func (o outpouring) StreamingOutputCall(_ *pb.StreamingOutputCallRequest, s pb.TestService_StreamingOutputCallServer) error {
+	close(o.began)
+	message, sent := &pb.StreamingOutputCallResponse{Payload: payload(64 << 10)}, 0
+	defer func() { o.sent <- sent }()
+	for sent < outpoured {
+		if err := s.Send(message); err != nil {
+			return err
+		}
+		sent += 64 << 10
+	}
+	return nil
+}
+
+func (outpouring) EmptyCall(context.Context, *pb.Empty) (*pb.Empty, error) { return &pb.Empty{}, nil }
+
+// TestNeverReadingAStream: a client that says it takes everything, and reads
+// nothing, holds up its own stream and costs no more memory than is written
+// ahead.
+func TestNeverReadingAStream(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	for _, scheme := range []string{"unix://", "shm://"} {
+		o := outpouring{sent: make(chan int, 1), began: make(chan struct{})}
+		s := rpc.NewServer(rpc.ServerConfig{})
+		pb.RegisterTestServiceServer(s, o)
+		ln, err := s.Listen(t.Context(), "shm://"+path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(ln) }()
+		c := intruderWith(t, scheme+path, rpcwire.Hello{Window: 1 << 30, Total: 1 << 30})
+		call := append(rawOpen(3, "/grpc.testing.TestService/StreamingOutputCall", nil), rawFrame(rpcwire.Message, rpcwire.FlagMessage|rpcwire.FlagEnd, 3, nil)...)
+		if _, err := c.Write(call); err != nil {
+			t.Fatal(err)
+		}
+		<-o.began
+		good, err := rpc.Dial(t.Context(), "shm://"+path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3000 { // a while, in which all of it could have been queued
+			if _, err := pb.NewTestServiceClient(good).EmptyCall(t.Context(), &pb.Empty{}); err != nil {
+				t.Fatal("the neighbour:", err)
+			}
+		}
+		_ = c.Close()
+		if n := <-o.sent; n >= 16<<20 {
+			t.Errorf("%s: %d bytes for a client that reads nothing", scheme, n)
+		}
+		_ = good.Close()
+		s.Stop()
+		if err := <-served; err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/parley-ipc/parley/internal/rpcwire"
@@ -91,6 +93,16 @@ func (w *writer) grantStream(o *outflow, n int) error {
 	o.credit += n
 	o.ring()
 	return nil
+}
+
+var errWriteEnded = status.Error(codes.Unavailable, "transport is closing")
+
+// stopped is why nothing can be sent on a stream any more. The caller holds mu.
+func (w *writer) stopped(o *outflow) error {
+	if o.stop == nil && w.err != nil {
+		return errWriteEnded
+	}
+	return o.stop
 }
 
 // halt ends sending on a stream.
@@ -211,7 +223,7 @@ func packed(m *message) uint8 {
 // sending has ended.
 func (w *writer) sendDirect(o *outflow, v proto.Message, n int, flags uint8) (sent bool, err error) {
 	w.mu.Lock()
-	if o.stop != nil || w.crowded() || min(w.credit, o.credit) < cost(n) {
+	if w.stopped(o) != nil || w.crowded() || min(w.credit, o.credit) < cost(n) {
 		w.mu.Unlock()
 		return false, nil
 	}
@@ -264,10 +276,10 @@ func (c *conn) sendMessage(ctx context.Context, o *outflow, m message, end bool)
 	}
 	w := &c.w
 	w.mu.Lock()
-	if o.stop != nil {
-		defer w.mu.Unlock()
+	if err := w.stopped(o); err != nil {
+		w.mu.Unlock()
 		m.free()
-		return o.stop
+		return err
 	}
 	if w.putMessage(o, &m, last) || w.putParts(o, &m, last) {
 		w.flushUnlock(true)
@@ -295,10 +307,10 @@ func (c *conn) sendParts(ctx context.Context, o *outflow, m message, last uint8,
 	}
 	for {
 		w.mu.Lock()
-		if o.stop != nil {
-			defer w.mu.Unlock()
+		if err := w.stopped(o); err != nil {
+			w.mu.Unlock()
 			drop()
-			return o.stop
+			return err
 		}
 		if !begun && w.putMessage(o, &m, last) {
 			w.flushUnlock(true)

@@ -175,6 +175,9 @@ func (w *writer) drainUnlock(wait bool, rest chunk) {
 	w.busy = false
 	w.quiet.Broadcast()
 	err := w.err
+	if err != nil {
+		w.discard()
+	}
 	w.mu.Unlock()
 	if err != nil {
 		w.c.cannotWrite(err)
@@ -188,6 +191,13 @@ func (w *writer) drainLater(rest chunk) {
 		w.mu.Lock()
 		w.drainUnlock(true, rest)
 	}()
+}
+
+// discard lets go of what will never be written, and of those who wait for room.
+// The caller holds mu.
+func (w *writer) discard() {
+	w.q, w.queued, w.tail = nil, 0, nil
+	w.feed()
 }
 
 // lendFor borrows room for heads and what follows them, so that the peer does
