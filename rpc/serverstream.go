@@ -215,7 +215,7 @@ func (s *serverStream) takeIn(flags uint8, b []byte) (mine bool, err error) {
 		s.started = true
 		m, one = s.in.take()
 		ready = one && s.in.pending() == 0 && s.in.fail == nil
-	} else if s.in.wake != nil {
+	} else if s.m.stream != nil && (s.in.need == 0 || s.in.fail != nil) { // else there is nothing to take yet
 		s.c.heardOf++
 		select {
 		case s.in.wake <- struct{}{}:
