@@ -316,7 +316,7 @@ func (s *clientStream) SendMsg(v any) error {
 	}
 	end := !s.desc.ClientStreams
 	if direct, ok := plainProto(s.opts.codec, v); ok && s.opts.comp == nil {
-		if n := proto.Size(direct); n < small && n <= s.maxSend {
+		if n := proto.Size(direct); s.c.w.direct(n) && n <= s.maxSend {
 			flags := uint8(0)
 			if end {
 				flags = rpcwire.FlagEnd

@@ -90,9 +90,18 @@ func (s *serverStream) fillClosing(r *rpcwire.Closing, st *status.Status) {
 // reply sends the answer of a unary call with its OK, or returns why not.
 func (s *serverStream) reply(v any) *status.Status {
 	direct, ok := plainProto(s.codec, v)
+	r, filled := rpcwire.Closing{}, false
 	if ok && s.comp == nil {
-		if n := proto.Size(direct); n < small {
+		n := proto.Size(direct)
+		if n < small {
 			return s.replyDirect(direct, n)
+		}
+		if s.c.w.direct(n) && n <= s.c.limits.MaxSendMessage {
+			s.fillClosing(&r, nil)
+			filled = true
+			if sent, st := s.replyInPlace(&r, direct, n); sent || st != nil {
+				return st
+			}
 		}
 	}
 	m, err := encode(s.codec, s.comp, v)
@@ -103,8 +112,9 @@ func (s *serverStream) reply(v any) *status.Status {
 		return status.Convert(err)
 	}
 	plain, n := m.sizes()
-	r := rpcwire.Closing{}
-	s.fillClosing(&r, nil)
+	if !filled {
+		s.fillClosing(&r, nil)
+	}
 	w := &s.c.w
 	w.mu.Lock()
 	if n <= rpcwire.MaxPart && min(w.credit, s.out.credit) >= cost(n) {
@@ -124,6 +134,28 @@ func (s *serverStream) reply(v any) *status.Status {
 	s.replyLong(&r, m)
 	s.stats.sent(v, plain, n)
 	return nil
+}
+
+// replyInPlace marshals an answer where the peer reads it, if there is room.
+func (s *serverStream) replyInPlace(r *rpcwire.Closing, v proto.Message, n int) (sent bool, st *status.Status) {
+	w := &s.c.w
+	w.mu.Lock()
+	h := rpcwire.Head{Kind: rpcwire.Close, Flags: r.Flags | rpcwire.FlagMessage, Stream: s.id}
+	p, ok := w.placeFor(&s.out, h, r.Append(nil), n)
+	if !ok {
+		w.mu.Unlock()
+		return false, nil
+	}
+	defer func() {
+		if e := recover(); e != nil {
+			sent, st = false, s.panicked(e)
+		}
+	}()
+	if err := w.sendPlaceUnlock(p, v, s.inline.Load() != isInline, s.retire); err != nil {
+		return false, status.Convert(err)
+	}
+	s.stats.sent(v, n, n)
+	return true, nil
 }
 
 // putLong queues a long answer that need not wait for the windows. The caller

@@ -218,7 +218,7 @@ func packed(m *message) uint8 {
 	return 0
 }
 
-// sendDirect marshals a small message of n bytes where it is sent from. It has
+// sendDirect marshals a message of n bytes where it is sent from: direct(n). It has
 // not sent it if there is no room or the windows do not allow it now, or if
 // sending has ended.
 func (w *writer) sendDirect(o *outflow, v proto.Message, n int, flags uint8) (sent bool, err error) {
@@ -227,6 +227,16 @@ func (w *writer) sendDirect(o *outflow, v proto.Message, n int, flags uint8) (se
 		w.mu.Unlock()
 		return false, nil
 	}
+	h := rpcwire.Head{Kind: rpcwire.Message, Flags: flags | rpcwire.FlagMessage, Stream: o.id}
+	if n >= small {
+		p, ok := w.placeFor(o, h, nil, n)
+		if !ok {
+			w.mu.Unlock()
+			return false, nil
+		}
+		err = w.sendPlaceUnlock(p, v, true, nil)
+		return err == nil, err
+	}
 	at := len(w.tail)
 	defer func() {
 		if !sent { // a panic even
@@ -234,7 +244,7 @@ func (w *writer) sendDirect(o *outflow, v proto.Message, n int, flags uint8) (se
 			w.mu.Unlock()
 		}
 	}()
-	b := rpcwire.AppendHead(w.room(), rpcwire.Head{Kind: rpcwire.Message, Flags: flags | rpcwire.FlagMessage, Stream: o.id})
+	b := rpcwire.AppendHead(w.room(), h)
 	b, err = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, v)
 	if err != nil {
 		return false, marshalError(err)

@@ -52,7 +52,7 @@ func (v *streamView) send(msg any) error {
 		}
 	}
 	if direct, ok := plainProto(s.codec, msg); ok && s.comp == nil {
-		if n := proto.Size(direct); n < small && n <= s.c.limits.MaxSendMessage {
+		if n := proto.Size(direct); s.c.w.direct(n) && n <= s.c.limits.MaxSendMessage {
 			sent, err := s.c.w.sendDirect(&s.out, direct, n, 0)
 			if sent {
 				s.stats.sent(msg, n, n)
