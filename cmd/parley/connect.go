@@ -38,7 +38,7 @@ func (c *connectFlags) addDial(cmd *cobra.Command) {
 	f.StringVar(&c.ca, "ca", "", "tls: the authority that the other side's certificate must come from (PEM file)")
 	f.StringVar(&c.serverName, "server-name", "", "tls: the name expected in the server's certificate (default: the host)")
 	f.StringVar(&c.spin, "spin", "auto", "shm: auto, off or always: whether to burn CPU while waiting")
-	f.StringVar(&c.ring, "ring", "", "shm: size of our ring, a power of two from 16KiB to 1GiB (default: 1MiB while the budget is plentiful)")
+	f.StringVar(&c.ring, "ring", "", "shm: size of our ring, a power of two from 16KiB to 1GiB (default: 2MiB while the budget is plentiful)")
 	f.BoolVar(&c.prefault, "prefault", false, "shm: map both rings as soon as they are attached, instead of page by page")
 }
 

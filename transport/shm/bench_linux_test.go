@@ -81,45 +81,52 @@ func benchPeer(b *testing.B, what, spin string, ring int) *shm.Conn {
 func BenchmarkRoundTrip(b *testing.B) {
 	for _, spin := range []string{"auto", "off", "always"} {
 		for _, size := range []int{64, 1 << 10, 64 << 10, 1 << 20} {
-			b.Run(fmt.Sprintf("spin=%s/size=%d", spin, size), func(b *testing.B) {
-				c := benchPeer(b, strconv.Itoa(size), spin, 0)
-				buf := make([]byte, size)
-				b.SetBytes(int64(2 * size))
-				b.ReportAllocs()
-				for b.Loop() {
-					if _, err := c.Write(buf); err != nil {
-						b.Fatal(err)
-					}
-					if _, err := io.ReadFull(c, buf); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
+			b.Run(fmt.Sprintf("spin=%s/size=%d", spin, size), func(b *testing.B) { roundTrips(b, spin, size, 0) })
 		}
 	}
 }
 
-// BenchmarkOneWay is messages to a process that reads what there is.
-func BenchmarkOneWay(b *testing.B) {
-	for _, ring := range []int{64 << 10, 256 << 10, 1 << 20, 4 << 20} {
-		for _, size := range []int{64, 1 << 10, 64 << 10} {
-			b.Run(fmt.Sprintf("ring=%dKiB/size=%d", ring>>10, size), func(b *testing.B) {
-				c := benchPeer(b, "sink", "auto", ring)
-				buf := make([]byte, size)
-				b.SetBytes(int64(size))
-				b.ReportAllocs()
-				for b.Loop() {
-					if _, err := c.Write(buf); err != nil {
-						b.Fatal(err)
-					}
-				}
-				if err := c.CloseWrite(); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := io.ReadFull(c, buf[:1]); err != nil {
-					b.Fatal(err)
-				}
-			})
+func roundTrips(b *testing.B, spin string, size, ring int) {
+	c := benchPeer(b, strconv.Itoa(size), spin, ring)
+	buf := make([]byte, size)
+	b.SetBytes(int64(2 * size))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Write(buf); err != nil {
+			b.Fatal(err)
 		}
+		if _, err := io.ReadFull(c, buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRing is the same, and messages to a process that reads what there
+// is, for each size of the rings: what DefaultRingSize was chosen by.
+func BenchmarkRing(b *testing.B) {
+	for _, size := range []int{64, 1 << 10, 64 << 10, 1 << 20} {
+		for _, ring := range []int{64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20} {
+			name := fmt.Sprintf("/size=%d/ring=%dKiB", size, ring>>10)
+			b.Run("trip"+name, func(b *testing.B) { roundTrips(b, "auto", size, ring) })
+			b.Run("way"+name, func(b *testing.B) { oneWay(b, size, ring) })
+		}
+	}
+}
+
+func oneWay(b *testing.B, size, ring int) {
+	c := benchPeer(b, "sink", "auto", ring)
+	buf := make([]byte, size)
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Write(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := c.CloseWrite(); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, buf[:1]); err != nil {
+		b.Fatal(err)
 	}
 }

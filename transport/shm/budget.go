@@ -41,7 +41,7 @@ func (b *Budget) Used() int64 {
 }
 
 // share is the part of what is left that one ring may have by default.
-const share = 256
+const share = 128
 
 // ringSize is the default size of the next ring of id.
 func (b *Budget) ringSize(id auth.Identity) int {

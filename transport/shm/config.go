@@ -31,7 +31,7 @@ type Options struct {
 	// RingSize is the capacity of the ring that this side writes, in bytes: a
 	// power of two from MinRingSize to MaxRingSize. Default DefaultRingSize
 	// while the budget is plentiful, less and less as it fills, so that it
-	// serves about a thousand connections of one peer before any must do
+	// serves about four hundred busy connections of one peer before any must do
 	// without rings.
 	RingSize int
 
