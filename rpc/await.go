@@ -16,7 +16,7 @@ func (s *clientStream) await(ctx context.Context, ready func(*clientStream) bool
 			return false, nil
 		}
 		s.in.mu.Unlock()
-		if c.serves == nil && c.takeRole() {
+		if c.serves == nil && c.waiters.Load() == 0 && c.takeRole() {
 			return s.read(ctx, ready)
 		}
 		if err := s.park(ctx, ready); err != nil {
@@ -63,6 +63,7 @@ func (s *clientStream) read(ctx context.Context, ready func(*clientStream) bool)
 	c := s.c
 	for {
 		s.hit = false
+		c.heardOf = 0
 		if _, err := c.dispatchAll(s); err != nil {
 			c.fail(err)
 		}
@@ -75,6 +76,9 @@ func (s *clientStream) read(ctx context.Context, ready func(*clientStream) bool)
 		if s.hit {
 			s.keepLoans()
 			continue
+		}
+		if c.heardOf > 0 {
+			c.yield()
 		}
 		if err := c.fill(ctx); err != nil {
 			if ctx.Err() == nil {

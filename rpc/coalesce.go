@@ -46,3 +46,32 @@ func (w *writer) flushLater() {
 	w.awake = false
 	w.flushUnlock(true)
 }
+
+// gather is called by the reader's holder who has woken several callers and is
+// about to let them run: their next calls wait for one another, and for
+// gathered. It says whether they do.
+func (w *writer) gather() bool {
+	if w.cheap || w.try == nil {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waits = w.err == nil
+	return w.waits
+}
+
+// gathered writes what has come meanwhile.
+func (w *writer) gathered() {
+	w.mu.Lock()
+	w.waits = false
+	w.flushUnlock(false)
+}
+
+// flushCallUnlock is flushUnlock for a call of ours.
+func (w *writer) flushCallUnlock() {
+	if w.waits && len(w.tail) < enoughOut {
+		w.mu.Unlock()
+		return
+	}
+	w.flushUnlock(true)
+}

@@ -102,7 +102,7 @@ func (c *conn) open(ctx context.Context, s *clientStream, o *opening) (later boo
 		w.queue(chunk{b: o.m.b, pooled: o.m.pooled})
 	}
 	sent = true
-	w.flushUnlock(true)
+	w.flushCallUnlock()
 	return later, nil
 }
 

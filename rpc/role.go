@@ -83,14 +83,19 @@ func (c *conn) hold() {
 		}
 		if err == nil && c.serves == nil {
 			delivered += c.heardOf
-			if delivered > 0 && c.waiters.Load() == 0 {
+			if delivered > 0 && c.heardOf < several && c.waiters.Load() == 0 {
 				c.leaveRole()
 				c.crew.discharge()
 				return
 			}
 		}
 		if c.heardOf > 0 {
-			runtime.Gosched() // whom we have woken must not wait while we spin
+			c.yield()
+		}
+		if err == nil && delivered > 0 && c.serves == nil && c.waiters.Load() == 0 {
+			c.leaveRole() // none of several came back
+			c.crew.discharge()
+			return
 		}
 		if err == nil {
 			err = c.fill(context.Background())
@@ -101,6 +106,20 @@ func (c *conn) hold() {
 			c.crew.discharge()
 			return
 		}
+	}
+}
+
+// several answers at once are reason to wait for who asks next: callers that
+// are many are better served by one who reads for all of them.
+const several = 2
+
+// yield lets those go first whom we have woken, for they must not wait while
+// we spin. What they have to send meanwhile goes out together.
+func (c *conn) yield() {
+	gathers := c.heardOf >= several && c.w.gather()
+	runtime.Gosched()
+	if gathers {
+		c.w.gathered()
 	}
 }
 

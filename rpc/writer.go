@@ -46,6 +46,7 @@ type writer struct {
 	tail    []byte  // guarded by mu: small frames after q
 	spares  [2][]byte
 	busy    bool // guarded by mu: somebody writes
+	waits   bool // guarded by mu: calls wait in tail until the reader has let their callers run
 	quiet   *sync.Cond
 	err     error
 	credit  int             // guarded by mu: what the peer takes on all streams
