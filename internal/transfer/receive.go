@@ -86,6 +86,19 @@ func (r *receiver) broken(why error) error {
 	return fault.New(fault.Protocol, "receive", r.mc.Peer().String(), why)
 }
 
+// say tells the sender something. To whoever reads our errors it is a part of
+// receiving.
+func (r *receiver) say(ctx context.Context, p []byte) error {
+	err := r.mc.Send(ctx, p)
+	var f *fault.Error
+	if errors.As(err, &f) {
+		received := *f
+		received.Op = "receive"
+		return &received
+	}
+	return err
+}
+
 // file receives one file. failure concerns the file alone and has been told
 // to the sender; err ends the connection and is io.EOF at its orderly end.
 func (r *receiver) file(ctx context.Context) (failure, err error) {
@@ -100,10 +113,10 @@ func (r *receiver) file(ctx context.Context) (failure, err error) {
 	}
 	p, failure := r.begin(o)
 	if failure != nil {
-		return failure, r.mc.Send(ctx, appendFailed(nil, failure))
+		return failure, r.say(ctx, appendFailed(nil, failure))
 	}
 	defer p.discard()
-	if err := r.mc.Send(ctx, []byte{tagReady}); err != nil {
+	if err := r.say(ctx, []byte{tagReady}); err != nil {
 		return nil, err
 	}
 	got, failure, err := r.content(ctx, o, p)
@@ -111,12 +124,12 @@ func (r *receiver) file(ctx context.Context) (failure, err error) {
 		return failure, err
 	}
 	if failure = p.finish(o, r.opts); failure != nil {
-		return failure, r.mc.Send(ctx, appendFailed(nil, failure))
+		return failure, r.say(ctx, appendFailed(nil, failure))
 	}
 	if r.opts.Received != nil {
 		r.opts.Received(Received{o.name, got.size, got.sum})
 	}
-	return nil, r.mc.Send(ctx, []byte{tagDone})
+	return nil, r.say(ctx, []byte{tagDone})
 }
 
 func (r *receiver) begin(o offer) (*part, error) {
@@ -150,7 +163,7 @@ func (r *receiver) content(ctx context.Context, o offer, p *part) (got digest, f
 		done, failure, err := r.take(o, p, sum, m.Bytes())
 		m.Release()
 		if err == nil && failure != nil {
-			err = r.mc.Send(ctx, appendFailed(nil, failure))
+			err = r.say(ctx, appendFailed(nil, failure))
 			if err == nil && !done {
 				err = r.skip(ctx)
 			}
