@@ -83,7 +83,7 @@ func (m *messages) sendMany(size, n int) error {
 	}
 	items := make([][]byte, batch)
 	for i := range items {
-		items[i] = m.bytes[i*size : (i+1)*size]
+		items[i] = m.bytes[:size] // the same each time, as in C
 	}
 	for ; n > 0; n -= batch {
 		if err := m.conn.SendBatch(m.ctx, items[:min(n, batch)]); err != nil {
