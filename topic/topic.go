@@ -118,7 +118,7 @@ type Subscriber struct {
 
 // Capabilities say what an engine's topics can do beyond the contract's core.
 type Capabilities struct {
-	Borrow         bool // Borrow does not copy, and Loan is written where subscribers read
+	Borrow         bool // Borrow does not copy (but under Latest with a Subject), and Loan is written where subscribers read
 	ManyPublishers bool // several publishers at a time
 	Durable        bool // what was published outlives its publisher
 	Admin          bool // publishers are Admin
