@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -202,6 +203,33 @@ func TestHostilePeers(t *testing.T) {
 		t.Error(err)
 	}
 	if n, err := w.Next(t.Context()); err != nil || string(n.Payload) != "through" || n.Count != 1 {
+		t.Errorf("%+v, %v", n, err)
+	}
+}
+
+// More silent peers than are served at once: each is given up in its time, which
+// is 5 s.
+func TestSilentPeersAreGivenUp(t *testing.T) {
+	w := wait(t, "patient", notify.Config{})
+	path, err := endpoint.DialPath(endpoint.Address{Scheme: endpoint.Unix, Name: "notify-patient"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 70 {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	defer cancel()
+	for range 50 { // the first may be quicker than the silent
+		if err := notify.Post(ctx, "patient", []byte("through")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := w.Next(ctx); err != nil || string(n.Payload) != "through" {
 		t.Errorf("%+v, %v", n, err)
 	}
 }
