@@ -37,6 +37,7 @@ func TestNamedOfAStranger(t *testing.T) {
 	if err := os.Chown(n.Path(), stranger, stranger); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.Chown(n.Path(), os.Getuid(), os.Getgid()) }) // so that it can be removed
 	for _, c := range []shm.NamedConfig{{}, {Size: 8}, {ReadOnly: true}} {
 		_ = refused(t, fault.Denied, "chowned", c)
 	}
