@@ -21,17 +21,8 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/auth/token"
-	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/rpc"
 )
-
-// onlyUnary lets everybody do everything but call other methods.
-var onlyUnary = auth.AuthorizerFunc(func(_ context.Context, id auth.Identity, action auth.Action, resource string) error {
-	if action == auth.Call && !strings.HasSuffix(resource, "/UnaryCall") {
-		return fmt.Errorf("%w: the rule's own name", fault.Denied)
-	}
-	return nil
-})
 
 func TestPolicyIsAskedForEachCall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
@@ -100,7 +91,7 @@ func TestTokensOnPlainTCP(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
-	defer func() { s.Stop(); _ = <-served }()
+	defer func() { s.Stop(); <-served }()
 	ours, err := rpc.Dial(t.Context(), "tcp://"+ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -113,7 +113,7 @@ func TestAuthorityAndAgent(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
-	defer func() { s.Stop(); _ = <-served }()
+	defer func() { s.Stop(); <-served }()
 	address := ln.Address().String()
 	for _, row := range []struct {
 		cfg              rpc.ClientConfig

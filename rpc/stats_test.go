@@ -26,6 +26,8 @@ import (
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
+	"github.com/parley-ipc/parley/auth"
+	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/rpc"
 )
 
@@ -149,6 +151,14 @@ func TestStatsHandlers(t *testing.T) {
 		t.Error(all["ours"][6:])
 	}
 }
+
+// onlyUnary lets everybody do everything but call other methods.
+var onlyUnary = auth.AuthorizerFunc(func(_ context.Context, id auth.Identity, action auth.Action, resource string) error {
+	if action == auth.Call && !strings.HasSuffix(resource, "/UnaryCall") {
+		return fmt.Errorf("%w: the rule's own name", fault.Denied)
+	}
+	return nil
+})
 
 // TestStatsOfDeniedCalls: they are told of as those that an interceptor of
 // grpc-go's refuses.

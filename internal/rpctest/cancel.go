@@ -59,6 +59,7 @@ var cancelPlays = []play{
 			return stream.Context().Err()
 		}
 		c := s.start()
+		s.knows(c) // or the deadline might cover the connecting, too
 		ctx, cancel := context.WithTimeout(s.ctx, soon)
 		defer cancel()
 		stream, err := c.FullDuplexCall(ctx)

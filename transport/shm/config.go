@@ -30,7 +30,7 @@ const safetyTime = 5 * time.Second
 type Options struct {
 	// RingSize is the capacity of the ring that this side writes, in bytes: a
 	// power of two from MinRingSize to MaxRingSize. Default DefaultRingSize
-	// while the budget is plentiful, less and less as it fills, so that it
+	// for the first connection of a peer, less and less as the budget fills, so that it
 	// serves about four hundred busy connections of one peer before any must do
 	// without rings.
 	RingSize int

@@ -60,7 +60,7 @@ const (
 const (
 	MinRingSize     = 16 << 10
 	MaxRingSize     = 1 << 30
-	DefaultRingSize = 2 << 20 // by measurement: docs/PERFORMANCE.md
+	DefaultRingSize = 4 << 20 // by measurement: docs/PERFORMANCE.md
 )
 
 // page is a segment's words.

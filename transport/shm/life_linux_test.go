@@ -400,8 +400,8 @@ func TestDefaultRingShrinks(t *testing.T) {
 			t.Errorf("ring %d grew: %v", i, loans)
 		}
 	}
-	roomy := shm.Options{Attach: shm.AtOnce, Budget: new(shm.Budget)}
-	if d, _ := joined(t, roomy, roomy); d.MaxLoan() != shm.DefaultRingSize/2 {
+	roomy := func() shm.Options { return shm.Options{Attach: shm.AtOnce, Budget: new(shm.Budget)} } // as two processes have them
+	if d, _ := joined(t, roomy(), roomy()); d.MaxLoan() != shm.DefaultRingSize/2 {
 		t.Errorf("with plenty of budget a loan is %d", d.MaxLoan())
 	}
 }
