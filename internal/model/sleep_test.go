@@ -13,6 +13,7 @@ type sleepBug struct {
 	oneNumber    bool // all sleeps have the same number
 	longDoze     bool // doze for ever: nobody hears of a death
 	noEnd        bool // die without the socket's end being heard
+	noRepay      bool // the reader sleeps with room that it has kept back
 }
 
 // sleeper is one end: 0 reads, 1 writes; each waits for the other.
@@ -32,6 +33,7 @@ type sleeper struct {
 
 type sleepState struct {
 	tail, head uint8 // shared
+	read       uint8 // the reader's own: units read, of which the last may be kept back
 	s          [2]sleeper
 	deaths     uint8
 }
@@ -39,6 +41,8 @@ type sleepState struct {
 const (
 	sLook  = iota // look at the other's position
 	sPub          // one unit was read or written: publish
+	sKept         // reader: one was read and kept back; does the writer sleep?
+	sRepay        // reader: give back what was kept
 	sFlag         // load the other's sleep word
 	sFlag2        // mutated: published, after the word was loaded
 	sRoom         // reader: is there enough for the writer?
@@ -64,9 +68,10 @@ const (
 // sleepModel is a ring of two units between two processes, as transport/shm
 // has it: dozing on the peer's knock word or slumbering on the socket, and
 // one may be killed at any step if deaths is 1. No time-out exists but a doze's when
-// the other has died. want is for how many units the writer wants to be woken.
-func sleepModel(bug sleepBug, want, deaths uint8) System[sleepState] {
-	m := sleepRules{bug, want, deaths}
+// the other has died. want is for how many units the writer wants to be woken,
+// keep how many the reader may keep back, as it does so as not to publish each.
+func sleepModel(bug sleepBug, want, keep, deaths uint8) System[sleepState] {
+	m := sleepRules{bug, want, keep, deaths}
 	return System[sleepState]{
 		First: []sleepState{{}},
 		Next: func(s sleepState, step func(string, sleepState)) {
@@ -75,7 +80,7 @@ func sleepModel(bug sleepBug, want, deaths uint8) System[sleepState] {
 			}
 		},
 		Wrong: func(s sleepState) string {
-			if s.head > s.tail || s.tail-s.head > sleepCap {
+			if s.head > s.read || s.read > s.tail || s.tail-s.head > sleepCap {
 				return "a unit was read before it was written, or overwritten"
 			}
 			return ""
@@ -86,14 +91,14 @@ func sleepModel(bug sleepBug, want, deaths uint8) System[sleepState] {
 					return false
 				}
 			}
-			return s.deaths > 0 || s.head == sleepUnits
+			return s.deaths > 0 || s.read == sleepUnits
 		},
 	}
 }
 
 type sleepRules struct {
-	bug          sleepBug
-	want, deaths uint8
+	bug                sleepBug
+	want, keep, deaths uint8
 }
 
 // end is what end i can do.
@@ -116,6 +121,12 @@ func (m sleepRules) step(s sleepState, i int, step func(string, sleepState)) {
 	case sLook:
 		m.look(s, i, step)
 	case sPub:
+		if i == 0 && s.read-s.head < m.keep {
+			to := s
+			to.read++
+			to.s[i].pc = sKept
+			step("keeps a unit's room back", to)
+		}
 		if m.bug.flagFirst {
 			me.flag, me.pc = other.sleep, sFlag2
 			step("loads the flag too early", s)
@@ -124,6 +135,14 @@ func (m sleepRules) step(s sleepState, i int, step func(string, sleepState)) {
 		s.publish(i)
 		me.pc = sFlag
 		step("publishes", s)
+	case sKept:
+		if me.pc = sLook; other.sleep&1 != 0 {
+			me.pc = sRepay
+		}
+		step("looks whether the writer sleeps", s)
+	case sRepay:
+		s.head, me.pc = s.read, sFlag
+		step("gives back what it kept", s)
 	case sFlag2:
 		s.publish(i)
 		me.pc = m.afterFlag(&s, i)
@@ -156,7 +175,8 @@ func (m sleepRules) step(s sleepState, i int, step func(string, sleepState)) {
 
 func (s *sleepState) publish(i int) {
 	if i == 0 {
-		s.head++
+		s.read++
+		s.head = s.read
 	} else {
 		s.tail++
 	}
@@ -165,7 +185,7 @@ func (s *sleepState) publish(i int) {
 // look finds something to do, an end, or nothing; then it chooses how to wait.
 func (m sleepRules) look(s sleepState, i int, step func(string, sleepState)) {
 	me := &s.s[i]
-	own, have := s.head, s.tail != s.head
+	own, have := s.read, s.tail != s.read
 	me.seen = s.tail
 	if i == 1 {
 		own, have = s.tail, s.tail-s.head < sleepCap
@@ -181,6 +201,9 @@ func (m sleepRules) look(s sleepState, i int, step func(string, sleepState)) {
 	case s.s[1-i].pc == sDead && !m.bug.noEnd && me.sock == 0:
 		me.pc = sEnd
 		step("sees the other's death", s)
+	case i == 0 && s.read != s.head && !m.bug.noRepay:
+		me.pc = sRepay
+		step("finds nothing and has kept something", s)
 	default:
 		to := s
 		to.s[i].dozes, to.s[i].pc = false, sAnnounce
@@ -285,15 +308,19 @@ func (m sleepRules) wait(s sleepState, i int, step func(string, sleepState)) {
 }
 
 func TestSleep(t *testing.T) {
-	for name, want := range map[string]uint8{"woken for one unit": 1, "woken for two": 2} {
+	for name, c := range map[string]struct{ want, keep uint8 }{"woken for one unit": {1, 0}, "woken for two": {2, 0}, "a reader that keeps room back": {1, sleepCap}} {
 		t.Run(name, func(t *testing.T) {
-			holds(t, func(b sleepBug) System[sleepState] { return sleepModel(b, want, 0) }, map[string]sleepBug{
+			bugs := map[string]sleepBug{
 				"no second look":              {noSecondLook: true},
 				"flag before publication":     {flagFirst: true},
 				"knock loaded after the look": {lateKnock: true},
 				"futex without the word":      {noHammer: true},
 				"sleeps without numbers":      {oneNumber: true},
-			})
+			}
+			if c.keep > 0 {
+				bugs["sleep with room kept back"] = sleepBug{noRepay: true}
+			}
+			holds(t, func(b sleepBug) System[sleepState] { return sleepModel(b, c.want, c.keep, 0) }, bugs)
 		})
 	}
 }
@@ -301,7 +328,7 @@ func TestSleep(t *testing.T) {
 // Where a death is possible it must not be what saves a sleeper, so the lost
 // wake-ups are looked for without.
 func TestSleepAndDeath(t *testing.T) {
-	holds(t, func(b sleepBug) System[sleepState] { return sleepModel(b, 1, 1) }, map[string]sleepBug{
+	holds(t, func(b sleepBug) System[sleepState] { return sleepModel(b, 1, 1, 1) }, map[string]sleepBug{
 		"a doze without an end":     {longDoze: true},
 		"a death that nobody hears": {noEnd: true},
 	})

@@ -33,6 +33,9 @@ const (
 	minPatience = 16                    // short tries in vain, at maxPenalty, before a long one
 	maxPatience = 4096
 
+	long    = 2 * budget // after a sleep this long the next wait will hardly be shorter
+	maxLong = 32         // so many of them in a row, then try all the same
+
 	brief   = 500 * time.Microsecond // a sleep this short may well have been had for less
 	warmest = 4                      // so many of them in a row
 
@@ -63,6 +66,9 @@ type Pacer struct {
 	vain     int  // tries in vain at maxPenalty since the last long one
 	patience int  // how many of them until the next
 	warm     int  // brief sleeps in a row, at most warmest
+	longs    int  // long ones in a row
+
+	ended time.Time // of the last wait; zero: not known, it was too short to ask
 
 	lingered bool // the last wait was spun in vain
 	crowded  int  // how often in a row such a one was followed by a sleep that ended at once
@@ -90,7 +96,15 @@ func (p *Pacer) Spin(done func() bool) bool {
 	if p.mode == Off || p.mode == Auto && (p.skip > 0 || !room.any()) {
 		return false
 	}
-	met := p.glance(done) || p.linger(done, p.limit())
+	met := p.glance(done)
+	if met {
+		p.ended = time.Time{}
+	} else {
+		if p.away() {
+			return false
+		}
+		met = p.linger(done, p.limit())
+	}
 	if met {
 		p.penalty, p.vain, p.crowded = 0, 0, 0
 		p.patience = max(p.patience/2, minPatience)
@@ -100,6 +114,13 @@ func (p *Pacer) Spin(done func() bool) bool {
 		p.skip = p.penalty
 	}
 	return met
+}
+
+// away says that our side has been busy for so long since its last wait that
+// the peer sleeps: the answer takes a wake-up, and spinning meanwhile would only
+// keep the processor from the peer that the kernel means it to have.
+func (p *Pacer) away() bool {
+	return p.mode == Auto && !p.ended.IsZero() && time.Since(p.ended) > long
 }
 
 // limit is how long the next try lasts.
@@ -128,14 +149,28 @@ func (p *Pacer) Slept(d time.Duration) {
 	} else {
 		p.warm = 0
 	}
+	p.ended = time.Now()
 	p.skip--
 	if d < budget {
 		p.skip -= remission
 	}
 	p.skip = max(p.skip, 0)
+	p.patient(d)
 	if p.lingered {
 		p.lingered = false
 		p.notice(d < atOnce)
+	}
+}
+
+// patient lets the wait after a long sleep begin asleep, too: whoever speaks
+// once in a while is answered by one who has to be woken.
+func (p *Pacer) patient(d time.Duration) {
+	if d < long {
+		p.longs = 0
+	} else if p.longs++; p.longs < maxLong {
+		p.skip = max(p.skip, 1)
+	} else {
+		p.longs = 0
 	}
 }
 
@@ -201,6 +236,7 @@ func (p *Pacer) linger(done func() bool, limit time.Duration) bool {
 	yielded := time.Duration(0)
 	for i := uint(1); ; i++ {
 		if i%p.sparse == 0 && done() {
+			p.ended = time.Now()
 			return true
 		}
 		relax(1)

@@ -68,14 +68,14 @@ func (r *spinRoom) leave() { r.spinners.Add(-1) }
 // part moves the calling thread to another processor, if that is up to us.
 func (r *spinRoom) part() bool { return r.free.Load() && r.move() }
 
-// refresh looks at the machine again if it has not been looked at lately. One
-// caller pays for it.
+// refresh has the machine looked at again if it has not been lately: beside the
+// caller, who waits for a peer, while a look takes some hundred microseconds.
 func (r *spinRoom) refresh(now time.Time) {
 	due := r.next.Load()
 	if now.UnixNano() < due || !r.next.CompareAndSwap(due, now.Add(refreshEvery).UnixNano()) {
 		return
 	}
-	r.look(now)
+	go r.look(now)
 }
 
 func (r *spinRoom) look(now time.Time) {

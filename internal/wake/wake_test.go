@@ -72,7 +72,7 @@ func TestSpinsWhileItPays(t *testing.T) {
 		if looked {
 			tried++
 		}
-		p.Slept(time.Second)
+		p.Slept(long - 1)
 	}
 	if tried < 9 || tried > 20 {
 		t.Errorf("%d of 2000 waits were spun in vain", tried)
@@ -88,6 +88,44 @@ func TestSpinsWhileItPays(t *testing.T) {
 		if !p.Spin(func() bool { return true }) {
 			t.Error("a success did not bring spinning back")
 		}
+	}
+}
+
+// One who is answered after a long sleep each time begins each wait asleep, but
+// tries now and then.
+func TestLongWaitsAreSlept(t *testing.T) {
+	allow(t, 1)
+	p := NewPacer(Auto)
+	tried := 0
+	for range 10 * maxLong {
+		p.Spin(func() bool { tried++; return true }) // it would be met
+		p.Slept(long)
+	}
+	if tried < 10 || tried > 11 {
+		t.Errorf("tried %d times in %d waits", tried, 10*maxLong)
+	}
+	p.Slept(budget)
+	p.Slept(budget)
+	tried = 0
+	if p.Spin(func() bool { tried++; return true }); tried == 0 {
+		t.Error("does not spin after sleeps that were short again")
+	}
+}
+
+// Whoever comes back after a pause waits for a peer that sleeps by now.
+func TestPausesAreSlept(t *testing.T) {
+	allow(t, 1)
+	p := NewSparsePacer(Auto)
+	p.Slept(budget)
+	p.ended = time.Now().Add(-2 * long)
+	looks := 0
+	if p.Spin(func() bool { looks++; return looks > 1 }) {
+		t.Errorf("spun for %d looks for a peer that sleeps", looks)
+	}
+	p.Slept(budget)
+	p.ended = time.Now().Add(long) // no pause, however slow this test is
+	if !p.Spin(func() bool { looks++; return looks > 8 }) {
+		t.Error("does not spin without a pause")
 	}
 }
 
@@ -222,7 +260,7 @@ func TestDoesNotPart(t *testing.T) {
 		mode  Mode
 		slept time.Duration
 	}{
-		"from a peer that is slow": {may: true, mode: Auto, slept: brief},
+		"from a peer that is slow": {may: true, mode: Auto, slept: 2 * atOnce},
 		"when pinned":              {may: false, mode: Auto, slept: atOnce / 2},
 		"without spinning":         {may: true, mode: Off, slept: atOnce / 2},
 	} {
