@@ -341,3 +341,26 @@ func (e *evil) play(op, v byte) {
 		e.send(offerOf(frameOffer+v%2, uint32(v)<<14, 0), segment(e.t), segment(e.t))
 	}
 }
+
+// A deadline between the head of a frame and the rest of it loses neither.
+func TestMoveFrameInTwoPieces(t *testing.T) {
+	c, e := versus(t, true)
+	offer := offerOf(frameOffer, MinRingSize, 0)
+	e.send(offer[:frameHead], segment(t), socketPair(t, unix.SOCK_STREAM))
+	b := make([]byte, 8)
+	for range 2 {
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		if n, err := c.Read(b); n != 0 || fault.KindOf(err) != fault.Timeout {
+			t.Fatal(n, err)
+		}
+	}
+	e.send(offer[frameHead:])
+	e.send(dataOf("x"))
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := c.Read(b); err != nil || string(b[:n]) != "x" {
+		t.Fatal(n, err)
+	}
+	if got := e.answer(); got != frameAccept {
+		t.Errorf("answered %#x to an offer in two pieces", got)
+	}
+}

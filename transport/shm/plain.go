@@ -53,6 +53,7 @@ type plain struct {
 	rmu   sync.Mutex
 	from  receiver
 	head  []byte  // guarded by rmu: the frame's head, or all of one without data, as far as it has come
+	need  int     // guarded by rmu: how far head has to come; 0: not begun
 	left  int     // guarded by rmu: data of the frame that have not been read
 	fds   []int   // guarded by rmu: of the frame whose first byte is next
 	cut   error   // guarded by rmu: why descriptors of this frame have not arrived
@@ -146,8 +147,8 @@ func (p *plain) readFrame(b []byte) (int, error) {
 // readHead reads to the data of the next frame, or all of a frame that has
 // none, which it obeys. Without wait it is errWouldWait if it has not come.
 func (p *plain) readHead(wait bool) error {
-	for need := frameHead; len(p.head) < need; {
-		n, fds, err := p.receive(p.head[len(p.head):need], wait)
+	for p.need = max(p.need, frameHead); len(p.head) < p.need; { // a deadline may have come between
+		n, fds, err := p.receive(p.head[len(p.head):p.need], wait)
 		if cut := n > 0 && len(p.head) == 0 && fault.KindOf(err) == fault.Exhausted; cut {
 			p.cut, err = err, nil
 		}
@@ -157,13 +158,13 @@ func (p *plain) readHead(wait bool) error {
 		p.fds = append(p.fds, fds...)
 		p.head = p.head[:len(p.head)+n]
 		if len(p.head) == frameHead {
-			if need, err = p.checkHead(); err != nil {
+			if p.need, err = p.checkHead(); err != nil {
 				return err
 			}
 		}
 	}
 	frame := p.head
-	p.head = p.head[:0]
+	p.head, p.need = p.head[:0], 0
 	switch frame[0] {
 	case frameData:
 		p.left = int(binary.LittleEndian.Uint32(frame[4:]))
