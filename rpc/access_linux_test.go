@@ -91,7 +91,12 @@ func TestTokensOnPlainTCP(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
-	defer func() { s.Stop(); <-served }()
+	defer func() {
+		s.Stop()
+		if err := <-served; err != nil {
+			t.Log(err)
+		}
+	}()
 	ours, err := rpc.Dial(t.Context(), "tcp://"+ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)

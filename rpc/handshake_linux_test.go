@@ -113,7 +113,12 @@ func TestAuthorityAndAgent(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
-	defer func() { s.Stop(); <-served }()
+	defer func() {
+		s.Stop()
+		if err := <-served; err != nil {
+			t.Log(err)
+		}
+	}()
 	address := ln.Address().String()
 	for _, row := range []struct {
 		cfg              rpc.ClientConfig
