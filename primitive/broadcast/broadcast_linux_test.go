@@ -334,6 +334,25 @@ func TestOvertakenGoesOnHalfARingBack(t *testing.T) {
 
 // TestMarksOutOfPlace: whatever a publisher writes there, a reader goes on at
 // a record or finds the publisher out.
+// TestNoMarkIsNoPosition: positions may be those of a counter that has gone
+// round, where an eighth that was never marked must not be taken for 0.
+func TestNoMarkIsNoPosition(t *testing.T) {
+	p := publisher(t, Config{}.WithStart(1<<64-4096, 0))
+	s := subscribe(t, p, SubscribeConfig{Spin: Off})
+	attach(t, p, s, Terms{})
+	for _, n := range []int{2572, MinRing / 4, 1000, 1000, 1000, 1000, 1000, 1000} { // the second lies over position 0 and all its eighth
+		mustPublish(t, p, make([]byte, n))
+	}
+	if _, err := p.Loan(t.Context(), MinRing/4); err != nil { // which overtakes s
+		t.Fatal(err)
+	}
+	p.Abort()
+	rec, lost, err := s.Next(t.Context())
+	if err != nil || rec.Seq != 2 || lost != 2 {
+		t.Errorf("record %d after %d lost, %v", rec.Seq, lost, err)
+	}
+}
+
 func TestMarksOutOfPlace(t *testing.T) {
 	for _, lie := range []uint64{0, 8, 9, MinRing * 2, 1<<64 - 8, MinRing*3 - 8, MinRing*5/2 + 8} {
 		p := publisher(t, Config{})

@@ -150,6 +150,9 @@ func wordsOf(b []byte) words {
 	return w
 }
 
+// noMark is no position, unlike 0, which counters that have gone round come to.
+const noMark = 1
+
 // eighth is which eighth of the ring a position lies in, counted from 0 on.
 func eighth(pos, ring uint64) uint64 { return pos / (ring / numMarks) }
 

@@ -88,6 +88,9 @@ func (p *Publisher) format(cfg Config) {
 	p.w.tail.Store(p.tail)
 	p.w.last.Store(p.last)
 	p.w.intent.Store(p.intent)
+	for _, m := range p.w.marks {
+		m.Store(noMark)
+	}
 	p.w.magic.Store(magic)
 }
 
