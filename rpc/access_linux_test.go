@@ -89,19 +89,8 @@ func TestTokensOnPlainTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
-	defer func() {
-		s.Stop()
-		if err := <-served; err != nil {
-			t.Log(err)
-		}
-	}()
-	ours, err := rpc.Dial(t.Context(), "tcp://"+ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ours.Close() }()
+	serveOn(t, s, ln)
+	ours := dial(t, "tcp://"+ln.Addr().String())
 	stock, err := grpc.NewClient(ln.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -141,17 +130,7 @@ func TestFilesAsArguments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := rpc.NewServer(rpc.ServerConfig{})
 			pb.RegisterTestServiceServer(s, fileReader{})
-			ln, err := s.Listen(t.Context(), address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			go func() { _ = s.Serve(ln) }()
-			defer s.Stop()
-			cc, err := rpc.Dial(t.Context(), ln.Address().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = cc.Close() }()
+			cc := dial(t, start(t, s, address))
 			for i := range 40 {
 				path := filepath.Join(t.TempDir(), "f")
 				if err := os.WriteFile(path, fmt.Append(nil, "content ", i), 0o600); err != nil {
@@ -186,15 +165,8 @@ func TestInterceptorsSeeATarget(t *testing.T) {
 			return h(ctx, req)
 		},
 	}})
-	if err := rpc.Handle(s, "/hand.Made/Double", func(_ context.Context, n *int) (*int, error) { d := 2 * *n; return &d, nil }); err != nil {
-		t.Fatal(err)
-	}
-	ln, err := s.Listen(t.Context(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = s.Serve(ln) }()
-	defer s.Stop()
+	handle(t, s, "/hand.Made/Double", func(_ context.Context, n *int) (*int, error) { d := 2 * *n; return &d, nil })
+	start(t, s, address)
 	c, err := rpc.NewClient(rpc.ClientConfig{Address: address, UnaryInterceptors: []grpc.UnaryClientInterceptor{
 		func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 			seen = append(seen, cc.Target())

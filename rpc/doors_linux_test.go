@@ -167,22 +167,18 @@ func TestCompression(t *testing.T) {
 func TestPendingHandshakes(t *testing.T) {
 	address := "unix://" + filepath.Join(t.TempDir(), "s")
 	s := rpc.NewServer(rpc.ServerConfig{MaxPending: 4, Limits: rpc.Limits{HandshakeTimeout: time.Minute}}) // one for each identity
-	ln, err := s.Listen(t.Context(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan struct{})
-	go func() { defer close(served); _ = s.Serve(ln) }()
-	defer func() { s.Stop(); <-served }()
+	start(t, s, address)
 	// Which of the two is accepted first is the kernel's affair and the
 	// acceptor's: one of them is turned away, without having said a word.
 	var two [2]transport.Conn
 	var ended [2]chan error
 	for i := range two {
-		if two[i], err = parley.Dial(t.Context(), address); err != nil {
+		conn, err := parley.Dial(t.Context(), address)
+		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = two[i].Close() }()
+		defer func() { _ = conn.Close() }()
+		two[i] = conn
 		ended[i] = make(chan error, 1)
 		go func() {
 			_, err := two[i].Read(make([]byte, 1))
@@ -191,6 +187,7 @@ func TestPendingHandshakes(t *testing.T) {
 	}
 	var silent transport.Conn
 	var other chan error
+	var err error
 	select {
 	case err = <-ended[0]:
 		silent, other = two[1], ended[1]
@@ -241,13 +238,7 @@ func TestFallbackIsCounted(t *testing.T) {
 			var logs [2]journal
 			s := rpc.NewServer(rpc.ServerConfig{SHM: side.server, Logger: slog.New(slog.NewTextHandler(&logs[0], nil))})
 			pb.RegisterTestServiceServer(s, &tester{})
-			ln, err := s.Listen(t.Context(), address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			served := make(chan struct{})
-			go func() { defer close(served); _ = s.Serve(ln) }()
-			defer func() { s.Stop(); <-served }()
+			start(t, s, address)
 			c, err := rpc.NewClient(rpc.ClientConfig{
 				Address: address, Dialer: parley.Dialer{SHM: side.client}, Logger: slog.New(slog.NewTextHandler(&logs[1], nil)),
 			})

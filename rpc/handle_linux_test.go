@@ -61,23 +61,7 @@ func TestHandle(t *testing.T) {
 	if err := serveOrders(s, &count); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := s.Listen(t.Context(), "shm://"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
-	defer func() {
-		s.Stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	}()
-	ours, err := rpc.Dial(t.Context(), "shm://"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ours.Close() }()
+	ours := dial(t, start(t, s, "shm://"+path))
 	stock, err := grpc.NewClient("passthrough:///orders", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", path)

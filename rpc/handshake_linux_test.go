@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"google.golang.org/grpc"
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
 
@@ -31,19 +30,7 @@ func TestDeniedAtTheDoor(t *testing.T) {
 		}
 		t.Run(w.name, func(t *testing.T) {
 			s := rpc.NewServer(rpc.ServerConfig{Authorizer: nobody, Listen: w.listen(t)})
-			ln, err := s.Listen(t.Context(), w.address(t))
-			if err != nil {
-				t.Fatal(err)
-			}
-			served := make(chan error, 1)
-			go func() { served <- s.Serve(ln) }()
-			defer func() {
-				s.Stop()
-				if err := <-served; err != nil && !errors.Is(err, rpc.ErrServerStopped) { // before it began
-					t.Error(err)
-				}
-			}()
-			c, err := rpc.NewClient(rpc.ClientConfig{Address: ln.Address().String(), Dialer: w.dialer(t)})
+			c, err := rpc.NewClient(rpc.ClientConfig{Address: start(t, s, w.address(t)), Dialer: w.dialer(t)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,19 +94,7 @@ func (named) UnaryCall(ctx context.Context, _ *pb.SimpleRequest) (*pb.SimpleResp
 func TestAuthorityAndAgent(t *testing.T) {
 	s := rpc.NewServer(rpc.ServerConfig{})
 	pb.RegisterTestServiceServer(s, named{})
-	ln, err := s.Listen(t.Context(), "tcp://127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
-	defer func() {
-		s.Stop()
-		if err := <-served; err != nil {
-			t.Log(err)
-		}
-	}()
-	address := ln.Address().String()
+	address := start(t, s, "tcp://127.0.0.1:0")
 	for _, row := range []struct {
 		cfg              rpc.ClientConfig
 		agent, authority string
@@ -132,8 +107,7 @@ func TestAuthorityAndAgent(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = c.Close() }()
-		var cc grpc.ClientConnInterface = c
-		r, err := pb.NewTestServiceClient(cc).UnaryCall(t.Context(), &pb.SimpleRequest{})
+		r, err := pb.NewTestServiceClient(c).UnaryCall(t.Context(), &pb.SimpleRequest{})
 		if err != nil || r.GetUsername() != row.agent || r.GetHostname() != row.authority {
 			t.Errorf("%v, %v: want agent %q, authority %q", r, err, row.agent, row.authority)
 		}

@@ -19,33 +19,15 @@ import (
 func TestMarshalledInPlace(t *testing.T) {
 	address := "shm://" + filepath.Join(t.TempDir(), "s")
 	s := rpc.NewServer(rpc.ServerConfig{})
-	if err := rpc.Handle(s, "/t.T/Echo", func(_ context.Context, in *pb.SimpleRequest) (*pb.SimpleResponse, error) {
+	handle(t, s, "/t.T/Echo", func(_ context.Context, in *pb.SimpleRequest) (*pb.SimpleResponse, error) {
 		out := &pb.SimpleResponse{Payload: in.GetPayload()}
 		if in.GetFillUsername() {
 			out.OauthScope = "\xff" // which proto3 refuses, after the payload
 		}
 		return out, nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	pb.RegisterTestServiceServer(s, &tester{})
-	ln, err := s.Listen(t.Context(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
-	t.Cleanup(func() {
-		s.Stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
 	})
-	c, err := rpc.Dial(t.Context(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
+	pb.RegisterTestServiceServer(s, &tester{})
+	c := dial(t, start(t, s, address))
 	for i := range 200 {
 		body := make([]byte, 9000+i*500)
 		for j := range body {

@@ -141,14 +141,7 @@ func TestKeepaliveSilentClient(t *testing.T) {
 	s := rpc.NewServer(rpc.ServerConfig{Limits: impatient, Authorizer: everyone})
 	ended := make(chan struct{})
 	pb.RegisterTestServiceServer(s, waiter{ended: ended})
-	ln, err := s.Listen(t.Context(), "tcp://127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan struct{})
-	go func() { defer close(served); _ = s.Serve(ln) }()
-	defer func() { s.Stop(); <-served }()
-	c := intruder(t, ln.Address().String())
+	c := intruder(t, start(t, s, "tcp://127.0.0.1:0"))
 	open := append(rawOpen(3, "/grpc.testing.TestService/EmptyCall", nil), rawFrame(rpcwire.Message, rpcwire.FlagMessage|rpcwire.FlagEnd, 3, nil)...)
 	if _, err := c.Write(open); err != nil {
 		t.Fatal(err)

@@ -25,23 +25,10 @@ import (
 func sumServer(t *testing.T, address string) {
 	t.Helper()
 	s := rpc.NewServer(rpc.ServerConfig{})
-	if err := rpc.Handle(s, "/t.T/Sum", func(_ context.Context, in *pb.SimpleRequest) (*pb.SimpleResponse, error) {
+	handle(t, s, "/t.T/Sum", func(_ context.Context, in *pb.SimpleRequest) (*pb.SimpleResponse, error) {
 		return &pb.SimpleResponse{Username: sum(in.GetPayload().GetBody())}, nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	ln, err := s.Listen(t.Context(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
-	t.Cleanup(func() {
-		s.Stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
 	})
+	start(t, s, address)
 }
 
 func sum(b []byte) string { return fmt.Sprintf("%d:%08x", len(b), crc32.ChecksumIEEE(b)) }

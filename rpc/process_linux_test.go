@@ -73,14 +73,9 @@ func TestCallBothWays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := rpc.NewServer(rpc.ServerConfig{})
 			pb.RegisterTestServiceServer(s, backCaller{})
-			ln, err := s.Listen(t.Context(), address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			go func() { _ = s.Serve(ln) }()
-			defer s.Stop()
+			target := start(t, s, address)
 			c, err := rpc.NewClient(rpc.ClientConfig{
-				Address:  ln.Address().String(),
+				Address:  target,
 				Services: func(r grpc.ServiceRegistrar) { pb.RegisterTestServiceServer(r, &tester{}) },
 			})
 			if err != nil {
@@ -93,11 +88,7 @@ func TestCallBothWays(t *testing.T) {
 					t.Fatal(r, err)
 				}
 			}
-			plain, err := rpc.Dial(t.Context(), ln.Address().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = plain.Close() }()
+			plain := dial(t, target)
 			if _, err := pb.NewTestServiceClient(plain).UnaryCall(t.Context(), &pb.SimpleRequest{}); status.Code(err) != codes.Unimplemented {
 				t.Error("a client that serves nothing:", err)
 			}

@@ -4,9 +4,11 @@ package rpc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -98,25 +100,49 @@ func serve(t *testing.T, address string, sc rpc.ServerConfig) (*rpc.Server, *rpc
 	sc.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	s := rpc.NewServer(sc)
 	pb.RegisterTestServiceServer(s, &tester{})
+	return s, dial(t, start(t, s, address))
+}
+
+// start serves s at the address until the test is over, and returns what to
+// dial.
+func start(t *testing.T, s *rpc.Server, address string) string {
+	t.Helper()
 	ln, err := s.Listen(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
+	serveOn(t, s, ln)
+	return ln.Address().String()
+}
+
+func serveOn(t *testing.T, s *rpc.Server, ln net.Listener) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
 	t.Cleanup(func() {
 		s.Stop()
-		if err := <-served; err != nil {
+		if err := <-served; err != nil && !errors.Is(err, rpc.ErrServerStopped) { // before it began
 			t.Error(err)
 		}
 	})
-	target := ln.Address().String()
+}
+
+// dial returns a connected client.
+func dial(t *testing.T, target string) *rpc.Client {
+	t.Helper()
 	c, err := rpc.Dial(t.Context(), target)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return s, c
+	return c
+}
+
+// handle is rpc.Handle.
+func handle[Req, Resp any](t *testing.T, s *rpc.Server, method string, f func(context.Context, *Req) (*Resp, error)) {
+	t.Helper()
+	if err := rpc.Handle(s, method, f); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func addresses(t *testing.T) map[string]string {
