@@ -4,6 +4,7 @@ package rpc
 
 import (
 	"context"
+
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -15,8 +16,9 @@ import (
 // close ends the call with st, nil for OK, and for a unary one with its reply.
 func (s *serverStream) close(st *status.Status, reply any) {
 	if st == nil && s.m.unary != nil {
-		st = s.reply(reply)
-		if st == nil {
+		var plain, packed int
+		if plain, packed, st = s.reply(reply); st == nil {
+			s.stats.sent(reply, plain, packed)
 			s.over(nil)
 			return
 		}
@@ -87,20 +89,25 @@ func (s *serverStream) fillClosing(r *rpcwire.Closing, st *status.Status) {
 	}
 }
 
-// reply sends the answer of a unary call with its OK, or returns why not.
-func (s *serverStream) reply(v any) *status.Status {
-	direct, ok := plainProto(s.codec, v)
+// reply sends the answer of a unary call with its OK and returns its sizes, or
+// why not. A marshaller that panics is a handler that does.
+func (s *serverStream) reply(v any) (plain, packedLen int, st *status.Status) {
+	defer func() {
+		if p := recover(); p != nil {
+			st = s.panicked(p)
+		}
+	}()
 	r, filled := rpcwire.Closing{}, false
-	if ok && s.comp == nil {
+	if direct, ok := plainProto(s.codec, v); ok && s.comp == nil {
 		n := proto.Size(direct)
 		if n < small {
-			return s.replyDirect(direct, n)
+			return n, n, s.replyDirect(direct, n)
 		}
 		if s.c.w.direct(n) && n <= s.c.limits.MaxSendMessage {
 			s.fillClosing(&r, nil)
 			filled = true
 			if sent, st := s.replyInPlace(&r, direct, n); sent || st != nil {
-				return st
+				return n, n, st
 			}
 		}
 	}
@@ -109,31 +116,32 @@ func (s *serverStream) reply(v any) *status.Status {
 		err = checkSend(len(m.b), s.c.limits.MaxSendMessage)
 	}
 	if err != nil {
-		return status.Convert(err)
+		return 0, 0, status.Convert(err)
 	}
-	plain, n := m.sizes()
+	plain, packedLen = m.sizes()
 	if !filled {
 		s.fillClosing(&r, nil)
 	}
-	w := &s.c.w
+	s.replyEncoded(&r, m)
+	return plain, packedLen, nil
+}
+
+// replyEncoded sends an answer at once if the windows allow it.
+func (s *serverStream) replyEncoded(r *rpcwire.Closing, m message) {
+	w, n := &s.c.w, len(m.b)
 	w.mu.Lock()
-	if n <= rpcwire.MaxPart && min(w.credit, s.out.credit) >= cost(n) {
+	switch {
+	case n <= rpcwire.MaxPart && min(w.credit, s.out.credit) >= cost(n):
 		w.credit -= cost(n)
 		w.put(rpcwire.Close, r.Flags|rpcwire.FlagMessage|packed(&m), s.id, r.Append(nil), m.b, m.pooled)
 		s.retire()
 		s.settle()
-		s.stats.sent(v, plain, n)
-		return nil
-	}
-	if s.putLong(&r, &m) {
+	case s.putLong(r, &m):
 		w.flushUnlock(s.inline.Load() != isInline)
-		s.stats.sent(v, plain, n)
-		return nil
+	default:
+		w.mu.Unlock()
+		s.replyLong(r, m)
 	}
-	w.mu.Unlock()
-	s.replyLong(&r, m)
-	s.stats.sent(v, plain, n)
-	return nil
 }
 
 // replyInPlace marshals an answer where the peer reads it, if there is room.
@@ -146,15 +154,9 @@ func (s *serverStream) replyInPlace(r *rpcwire.Closing, v proto.Message, n int) 
 		w.mu.Unlock()
 		return false, nil
 	}
-	defer func() {
-		if e := recover(); e != nil {
-			sent, st = false, s.panicked(e)
-		}
-	}()
 	if err := w.sendPlaceUnlock(p, v, s.inline.Load() != isInline, s.retire); err != nil {
 		return false, status.Convert(err)
 	}
-	s.stats.sent(v, n, n)
 	return true, nil
 }
 
@@ -194,7 +196,7 @@ func (s *serverStream) replyLong(r *rpcwire.Closing, m message) {
 }
 
 // replyDirect marshals a small answer where it is sent from.
-func (s *serverStream) replyDirect(v proto.Message, n int) (st *status.Status) {
+func (s *serverStream) replyDirect(v proto.Message, n int) *status.Status {
 	if err := checkSend(n, s.c.limits.MaxSendMessage); err != nil {
 		return status.Convert(err)
 	}
@@ -209,17 +211,13 @@ func (s *serverStream) replyDirect(v proto.Message, n int) (st *status.Status) {
 			return status.Convert(err)
 		}
 		s.replyLong(&r, m)
-		s.stats.sent(v, n, n)
 		return nil
 	}
 	at, sent := len(w.tail), false
 	defer func() {
-		if !sent {
+		if !sent { // a panic even
 			w.tail = w.tail[:at]
 			w.mu.Unlock()
-			if p := recover(); p != nil {
-				st = s.panicked(p)
-			}
 		}
 	}()
 	b := r.Append(rpcwire.AppendHead(w.room(), rpcwire.Head{Kind: rpcwire.Close, Flags: r.Flags | rpcwire.FlagMessage, Stream: s.id}))
@@ -233,7 +231,6 @@ func (s *serverStream) replyDirect(v proto.Message, n int) (st *status.Status) {
 	sent = true
 	s.retire()
 	s.settle()
-	s.stats.sent(v, n, n)
 	return nil
 }
 
