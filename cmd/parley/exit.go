@@ -61,7 +61,7 @@ func withAdvice(err error) string {
 	if errors.Is(err, syscall.EMFILE) && !strings.Contains(text, "ulimit") {
 		text += " (the descriptor table is full: raise `ulimit -n`)"
 	}
-	return strings.Map(printableLines, text)
+	return harmlessLines(text)
 }
 
 // hinted adds what to do where the system denied us a file and nothing says

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -111,7 +110,7 @@ func gone(info endpoint.Info) bool { return errors.Is(info.Err, fs.ErrNotExist) 
 
 func (a *app) printRemovals(rows []removal, yes bool) {
 	for _, r := range rows {
-		r.Address, r.File, r.Error = strings.Map(printable, r.Address), strings.Map(printable, r.File), strings.Map(printable, r.Error)
+		r.Address, r.File, r.Error = harmless(r.Address), harmless(r.File), harmless(r.Error)
 		if r.Address == "" {
 			r.Address = "(its files are gone)"
 		}

@@ -46,7 +46,7 @@ has it, and its state:
 				return orphaned && i.State != inventory.Orphaned || len(kinds) > 0 && !slices.Contains(kinds, i.Kind)
 			})
 			for _, p := range problems {
-				fmt.Fprintf(a.err, "parley: %s: %v\n", p.Source, p.Err)
+				fmt.Fprintf(a.err, "parley: %s: %s\n", p.Source, harmless(p.Err.Error()))
 			}
 			if a.json {
 				return a.printJSON(objectRows(objects))
@@ -89,8 +89,8 @@ func printObjects(out io.Writer, objects []inventory.Object) error {
 		if o.Err != nil {
 			detail = o.Err.Error()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", o.Kind, strings.Map(printable, o.Name), o.State, uid,
-			byteCount(uint64(max(o.Size, 0))), ago(o.Since), pidList(o.PIDs), strings.Map(printable, detail))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", o.Kind, harmless(o.Name), o.State, uid,
+			byteCount(uint64(max(o.Size, 0))), ago(o.Since), pidList(o.PIDs), harmless(detail))
 	}
 	return w.Flush()
 }

@@ -90,7 +90,7 @@ func printLocks(out io.Writer, states []procsync.State) error {
 			}
 			shown++
 			did, since, token := doing(st, p)
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", st.Name, st.Kind, did, p.PID, p.UID, since, token, p.Label)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", st.Name, st.Kind, did, p.PID, p.UID, since, token, harmless(p.Label))
 		}
 		if shown == 0 || st.Broken {
 			fmt.Fprintf(w, "%s\t%s\t%s\t\t\t\t\t\n", st.Name, st.Kind, resting(st))

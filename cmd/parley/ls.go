@@ -107,12 +107,12 @@ func printEndpoints(out io.Writer, infos []endpoint.Info, wide bool) error {
 	fmt.Fprintln(w)
 	for _, i := range infos {
 		if i.Err != nil {
-			fmt.Fprintf(w, "%s\t%s\t%v\n", i.File, stateOf(i), i.Err)
+			fmt.Fprintf(w, "%s\t%s\t%s\n", harmless(i.File), stateOf(i), harmless(i.Err.Error()))
 			continue
 		}
 		c := i.Counters
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s", i.Address, stateOf(i), i.PID, i.UID,
-			openConns(i), c.Accepted, byteCount(c.BytesIn), byteCount(c.BytesOut), i.Executable)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s", harmless(i.Address), stateOf(i), i.PID, i.UID,
+			openConns(i), c.Accepted, byteCount(c.BytesIn), byteCount(c.BytesOut), harmless(i.Executable))
 		if wide {
 			fmt.Fprintf(w, "\t%d\t%d\t%d/%d\t%d\t%d\t%d\t%d\t%d", c.Denied, c.Failed, c.FilesIn, c.FilesOut,
 				c.Spins, c.Sleeps, c.Wakes, c.Fallbacks, c.SafetyTimeouts)

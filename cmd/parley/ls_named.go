@@ -67,14 +67,14 @@ func printNamed(out io.Writer, infos []shm.NamedInfo) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nNAME\tKIND\tSTATE\tPID\tUID\tSIZE\tCREATED\tEXECUTABLE")
 	for _, i := range infos {
-		fmt.Fprintf(w, "%s\t%s\t%s\t", i.Name, i.Kind, namedState(i))
+		fmt.Fprintf(w, "%s\t%s\t%s\t", harmless(i.Name), harmless(i.Kind), namedState(i))
 		switch {
 		case i.Err != nil:
-			fmt.Fprintln(w, i.Err)
+			fmt.Fprintln(w, harmless(i.Err.Error()))
 		case i.Created.IsZero():
 			fmt.Fprintf(w, "-\t%d\t-\t-\t-\n", i.UID)
 		default:
-			fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\n", i.PID, i.UID, byteCount(uint64(i.Size)), i.Created.Format("2006-01-02 15:04:05"), i.Executable)
+			fmt.Fprintf(w, "%d\t%d\t%s\t%s\t%s\n", i.PID, i.UID, byteCount(uint64(i.Size)), i.Created.Format("2006-01-02 15:04:05"), harmless(i.Executable))
 		}
 	}
 	return w.Flush()

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode/utf8"
@@ -71,9 +70,9 @@ func printQueues(out io.Writer, rows []queueRow) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tUID\tMODE\tMESSAGES\tOF\tSIZE\tBYTES\tUSED\tNOTIFIES")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%d\t%#o\t", strings.Map(printable, r.Name), r.UID, r.Mode)
+		fmt.Fprintf(w, "%s\t%d\t%#o\t", harmless(r.Name), r.UID, r.Mode)
 		if r.Error != "" {
-			fmt.Fprintf(w, "?\t?\t?\t?\t%s\t%s\n", ago(r.Used), r.Error)
+			fmt.Fprintf(w, "?\t?\t?\t?\t%s\t%s\n", ago(r.Used), harmless(r.Error))
 			continue
 		}
 		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%s\t%d\n", r.Messages, r.MaxMessages, r.MessageSize, r.Bytes, ago(r.Used), r.NotifyPID)

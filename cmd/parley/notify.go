@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,9 +100,10 @@ func notifyWaitVerb(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wait NAME",
 		Short: "Wait for notifications at NAME",
-		Long: `Takes NAME and prints the payload of each notification on a line. Those that come
-faster than they are printed are merged: the newest payload, and with --json how
-many there were. Ends after --count of them, 0 for never.`,
+		Long: `Takes NAME and prints the payload of each notification on a line, with "?" for
+what a terminal would obey; --json has it as it is. Those that come faster than
+they are printed are merged: the newest payload, and with --json how many there
+were. Ends after --count of them, 0 for never.`,
 		Example: `  parley notify wait reload && systemctl reload orders
   parley notify wait events --count 0 --json`,
 		Args: exactArgs(1, "NAME"),
@@ -137,7 +139,7 @@ func (a *app) waitNotified(ctx context.Context, name string, count uint64, allow
 		if a.json {
 			err = a.printJSON(notified{string(n.Payload), n.Count, showIdentity(n.From), n.At})
 		} else {
-			_, err = fmt.Fprintf(a.out, "%s\n", n.Payload)
+			_, err = fmt.Fprintln(a.out, harmless(strings.TrimSuffix(string(n.Payload), "\n")))
 		}
 		if err != nil {
 			return err

@@ -96,7 +96,7 @@ func progressLine(name string, done, total int64, rate float64, width int) strin
 	if rate > 0 {
 		figures += fmt.Sprintf("  %s/s", byteCount(uint64(rate)))
 	}
-	label := []rune(strings.Map(printable, name))
+	label := []rune(harmless(name))
 	if room := max(width/3, 8); len(label) > room {
 		label = append(label[:room-1], '…')
 	}
@@ -109,20 +109,4 @@ func progressLine(name string, done, total int64, rate float64, width int) strin
 		line = string([]rune(line)[:width])
 	}
 	return line
-}
-
-// printable keeps a file's name from steering the terminal.
-func printable(r rune) rune {
-	if r < ' ' || r >= 0x7f && r < 0xa0 {
-		return '?'
-	}
-	return r
-}
-
-// printableLines is printable for a text of several lines.
-func printableLines(r rune) rune {
-	if r == '\n' {
-		return r
-	}
-	return printable(r)
 }

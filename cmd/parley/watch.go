@@ -49,7 +49,7 @@ has reaped it. The exit code is 0 whatever the process's was.`,
 			if !e.Started.IsZero() {
 				lived = ", after " + e.Ended.Sub(e.Started).Round(time.Millisecond).String()
 			}
-			_, err = fmt.Fprintf(a.out, "pid %d (%s) ended at %s%s: %s\n", e.PID, e.Name, e.Ended.Format(time.RFC3339), lived, e.How)
+			_, err = fmt.Fprintf(a.out, "pid %d (%s) ended at %s%s: %s\n", e.PID, harmless(e.Name), e.Ended.Format(time.RFC3339), lived, e.How)
 			return err
 		},
 	}

@@ -106,7 +106,7 @@ func (a *app) askIdentity(conn transport.Conn, address string) (*identity, error
 }
 
 func (i identity) String() string {
-	s := fmt.Sprintf("%s (%s", i.Name, i.Method)
+	s := fmt.Sprintf("%s (%s", harmless(i.Name), harmless(i.Method))
 	if i.PID != 0 {
 		s += fmt.Sprintf(", pid %d", i.PID)
 	}
