@@ -70,7 +70,8 @@ over encrypted connections. One address chooses how:
 shm://NAME?ring=256KiB&prefault=true chooses the size of our ring (a power of two
 from 16KiB to 1GiB) and has it mapped beforehand, as --ring and --prefault do.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 timed out or unavailable.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 timed out or unavailable. Verbs
+that run a CMD end with its code; a failure of our own is then 125: see their help.
 The global flags and those about certificates can also be set by PARLEY_FLAG in
 the environment, or by "flag: value" in $XDG_CONFIG_HOME/parley/config.yaml.`,
 		SilenceUsage:      true,

@@ -16,8 +16,8 @@ import (
 
 const holdHelp = `
 CMD has our stdin, stdout and stderr; the exit code is CMD's, 128 and the signal
-if it died of one. 75: not acquired in time; 125: a failure of our own; 126 and
-127: a CMD that cannot be run.
+if it died of one. 75: not acquired in time; 125: a failure of our own, such as
+being denied it; 126 and 127: a CMD that cannot be run.
 
 CMD inherits the proof that its turn has not ended, as descriptor 3. So if parley
 itself is killed, CMD is killed too, and whatever it started keeps the turn until
