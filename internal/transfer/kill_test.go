@@ -147,28 +147,15 @@ func TestSweepSparesALiveReceiver(t *testing.T) {
 // A sender may be gone before the first word of ours: to the user that is
 // receiving that failed, too.
 func TestSenderGoneBeforeOurFirstWord(t *testing.T) {
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	far, err := net.Dial("unix", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	near, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sender, mc := message.NewConn(plain{far}, message.Config{}), message.NewConn(plain{near}, message.Config{})
-	defer func() { _ = mc.Close() }()
+	far, near := sockets(t)
+	sender, mc := conversation(t, far, near)
 	for _, words := range [][]byte{appendHello(nil), appendOffer(nil, offer{name: "x", size: -1})} {
 		if err := sender.Send(t.Context(), words); err != nil {
 			t.Fatal(err)
 		}
 	}
 	_ = far.Close() // as a kill would: without a goodbye
-	err = Receive(t.Context(), mc, t.TempDir(), ReceiveOptions{})
+	err := Receive(t.Context(), mc, t.TempDir(), ReceiveOptions{})
 	var f *fault.Error
 	if !errors.As(err, &f) || f.Op != "receive" || f.Kind != fault.PeerDied {
 		t.Errorf("%v, want receive: peer died", err)

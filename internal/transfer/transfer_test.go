@@ -31,22 +31,30 @@ func (p plain) CloseWrite() error { return p.Conn.(*net.UnixConn).CloseWrite() }
 
 func pair(t testing.TB) (a, b *message.Conn) {
 	t.Helper()
+	x, y := sockets(t)
+	return conversation(t, x, y)
+}
+
+func conversation(t testing.TB, x, y net.Conn) (a, b *message.Conn) {
+	a, b = message.NewConn(plain{x}, message.Config{}), message.NewConn(plain{y}, message.Config{})
+	t.Cleanup(func() { _, _ = a.Close(), b.Close() })
+	return a, b
+}
+
+func sockets(t testing.TB) (x, y net.Conn) {
+	t.Helper()
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	x, err := net.Dial("unix", l.Addr().String())
-	if err != nil {
+	if x, err = net.Dial("unix", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	y, err := l.Accept()
-	if err != nil {
+	if y, err = l.Accept(); err != nil {
 		t.Fatal(err)
 	}
-	a, b = message.NewConn(plain{x}, message.Config{}), message.NewConn(plain{y}, message.Config{})
-	t.Cleanup(func() { _, _ = a.Close(), b.Close() })
-	return a, b
+	return x, y
 }
 
 func background(t testing.TB) context.Context {

@@ -148,14 +148,9 @@ const (
 
 // TestOtherUsers: below /run/parley, the mode of a lock says who may have it.
 func TestOtherUsers(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root: it starts processes of other uids")
-	}
-	if os.Getenv(privateEnv) == "" {
-		inPrivateRun(t)
+	if !privateRun(t) {
 		return
 	}
-	mountRun(t)
 	as := func(uid uint32, args ...string) *proctest.Process {
 		return asGroup(t, uid, uid, args...)
 	}
@@ -175,10 +170,20 @@ func TestOtherUsers(t *testing.T) {
 	}
 }
 
-func mountRun(t *testing.T) {
+// privateRun gives the test a /run/parley of its own: true is that this is the
+// process which has it, false that such a one has run the test.
+func privateRun(t *testing.T) bool {
 	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: it mounts file systems and starts processes of other uids")
+	}
+	if os.Getenv(privateEnv) == "" {
+		inPrivateRun(t)
+		return false
+	}
 	fatal(t, syscall.Mount("tmpfs", "/run", "tmpfs", 0, "mode=0755"))
 	fatal(t, errors.Join(os.Mkdir("/run/parley", 0o755), os.Chmod("/run/parley", 0o1777|os.ModeSticky)))
+	return true
 }
 
 func asGroup(t *testing.T, uid, gid uint32, args ...string) *proctest.Process {
@@ -189,14 +194,9 @@ func asGroup(t *testing.T, uid, gid uint32, args ...string) *proctest.Process {
 // TestAccess: who else may have a lock is what its owner's Access says, at the
 // owner's last opening of it, and nobody else.
 func TestAccess(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root: it starts processes of other uids")
-	}
-	if os.Getenv(privateEnv) == "" {
-		inPrivateRun(t)
+	if !privateRun(t) {
 		return
 	}
-	mountRun(t)
 	const member, club = 54333, 54340
 	name := fmt.Sprintf("%d@shared", owner)
 	for i, c := range []struct { // whoever gets in holds it to its end, so the next one is told of a death
@@ -257,14 +257,9 @@ func TestAccess(t *testing.T) {
 
 // TestAccessNeedsAccessLists: a file system without them says what to do.
 func TestAccessNeedsAccessLists(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root to mount a file system")
-	}
-	if os.Getenv(privateEnv) == "" {
-		inPrivateRun(t)
+	if !privateRun(t) {
 		return
 	}
-	mountRun(t)
 	fatal(t, syscall.Mount("ramfs", "/run/parley", "ramfs", 0, "mode=1777"))
 	_, err := procsync.OpenMutex(bg, "plain", procsync.Config{Access: &shm.Access{Everybody: true}})
 	if !errors.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "keeps no access lists") {
