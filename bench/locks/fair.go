@@ -4,7 +4,7 @@ package main
 
 import (
 	"math/bits"
-	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-ipc/parley/bench/internal/party"
@@ -21,69 +21,75 @@ const (
 	partSize  = 64
 )
 
+func (w *words) word(off int) *atomic.Uint64 { return shm.Uint64(w.mem, off) }
+
 // fair locks for so long beside all others, and says how it was shared.
 func (w *words) fair(d time.Duration) (party.Figures, error) {
-	at := func(off int) interface {
-		Load() uint64
-		Store(uint64)
-	} {
-		return shm.Uint64(w.mem, off)
-	}
-	n, me := w.side.Readers+1, w.side.Index
-	owner, run, longest, round, ended := at(ownerAt), at(runAt), at(longestAt), at(roundAt), shm.Uint64(w.mem, endedAt)
+	n, me, round, ended := w.side.Readers+1, w.side.Index, w.word(roundAt), w.word(endedAt)
 	w.round++
 	w.fairs++
 	if w.side.Left {
 		me = n - 1
-		owner.Store(0)
-		longest.Store(0)
+		w.word(ownerAt).Store(0)
+		w.word(longestAt).Store(0)
 		round.Store(w.round)
 	}
 	until(round.Load, w.round)
-	var waits histogram
-	turns := uint64(0)
-	for begun := time.Now(); ; turns++ { // unlike now, no system call
-		before := time.Since(begun)
-		if before >= d {
-			break
-		}
-		if err := w.locker.lock(); err != nil {
-			return nil, err
-		}
-		waits.add(uint64(time.Since(begun) - before))
-		if owner.Load() == uint64(me+1) {
-			run.Store(run.Load() + 1)
-		} else {
-			owner.Store(uint64(me + 1))
-			run.Store(1)
-		}
-		longest.Store(max(longest.Load(), run.Load()))
-		if err := w.locker.unlock(); err != nil {
-			return nil, err
-		}
+	turns, waits, err := w.takeTurns(uint64(me+1), d)
+	if err != nil {
+		return nil, err
 	}
 	mine := partsAt + me*partSize
-	at(mine).Store(turns)
-	at(mine + 8).Store(waits.quantile(99))
-	at(mine + 16).Store(waits.longest)
+	w.word(mine).Store(turns)
+	w.word(mine + 8).Store(waits.quantile(99))
+	w.word(mine + 16).Store(waits.longest)
 	ended.Add(1)
 	if !w.side.Left {
 		return nil, nil
 	}
-	for ended.Load() != w.fairs*uint64(n) {
-		runtime.Gosched()
+	until(ended.Load, w.fairs*uint64(n))
+	return w.shared(n, d), nil
+}
+
+// takeTurns locks for so long as who, counted from 1.
+func (w *words) takeTurns(who uint64, d time.Duration) (turns uint64, waits *histogram, err error) {
+	owner, run, longest := w.word(ownerAt), w.word(runAt), w.word(longestAt)
+	waits = new(histogram)
+	for begun := time.Now(); ; turns++ { // unlike now, no system call
+		before := time.Since(begun)
+		if before >= d {
+			return turns, waits, nil
+		}
+		if err := w.locker.lock(); err != nil {
+			return 0, nil, err
+		}
+		waits.add(uint64(time.Since(begun) - before))
+		if owner.Load() == who {
+			run.Store(run.Load() + 1)
+		} else {
+			owner.Store(who)
+			run.Store(1)
+		}
+		longest.Store(max(longest.Load(), run.Load()))
+		if err := w.locker.unlock(); err != nil {
+			return 0, nil, err
+		}
 	}
+}
+
+// shared puts together what the n processes had of it.
+func (w *words) shared(n int, d time.Duration) party.Figures {
 	sum, least, most, p99, worst := uint64(0), ^uint64(0), uint64(0), uint64(0), uint64(0)
 	for i := range n {
 		part := partsAt + i*partSize
-		t := at(part).Load()
+		t := w.word(part).Load()
 		sum, least, most = sum+t, min(least, t), max(most, t)
-		p99, worst = max(p99, at(part+8).Load()), max(worst, at(part+16).Load())
+		p99, worst = max(p99, w.word(part+8).Load()), max(worst, w.word(part+16).Load())
 	}
 	return party.Figures{
 		party.Time: float64(d) / float64(sum), party.Least: float64(least) / float64(sum), party.Most: float64(most) / float64(sum),
-		party.LongestRun: float64(longest.Load()), party.WaitP99: float64(p99), party.LongestWait: float64(worst),
-	}, nil
+		party.LongestRun: float64(w.word(longestAt).Load()), party.WaitP99: float64(p99), party.LongestWait: float64(worst),
+	}
 }
 
 // histogram counts waits in steps of an eighth.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"os"
 
 	gofrsflock "github.com/gofrs/flock"
 	"golang.org/x/sys/unix"
@@ -60,13 +59,13 @@ type mutex struct {
 	m   *procsync.Mutex
 }
 
-func openMutex(ctx context.Context, s party.Side) (locker, error) {
-	if err := os.Setenv("PARLEY_RUNTIME_DIR", s.Dir); err != nil {
-		return nil, err
-	}
+func openMutex(ctx context.Context, _ party.Side) (locker, error) {
 	m, err := procsync.OpenMutex(ctx, "bench", procsync.Config{})
 	return mutex{ctx, m}, err
 }
+
+func (l mutex) lock() error   { return l.m.Lock(l.ctx) }
+func (l mutex) unlock() error { return l.m.Unlock() }
 
 // permit is procsync's semaphore of one, by name.
 type permit struct {
@@ -74,10 +73,7 @@ type permit struct {
 	s   *procsync.Semaphore
 }
 
-func openSemaphore(ctx context.Context, s party.Side) (locker, error) {
-	if err := os.Setenv("PARLEY_RUNTIME_DIR", s.Dir); err != nil {
-		return nil, err
-	}
+func openSemaphore(ctx context.Context, _ party.Side) (locker, error) {
 	sem, err := procsync.OpenSemaphore(ctx, "bench", 1, procsync.Config{})
 	return permit{ctx, sem}, err
 }
@@ -91,16 +87,10 @@ type reader struct {
 	m   *procsync.RWMutex
 }
 
-func openReader(ctx context.Context, s party.Side) (locker, error) {
-	if err := os.Setenv("PARLEY_RUNTIME_DIR", s.Dir); err != nil {
-		return nil, err
-	}
+func openReader(ctx context.Context, _ party.Side) (locker, error) {
 	m, err := procsync.OpenRWMutex(ctx, "bench", procsync.Config{})
 	return reader{ctx, m}, err
 }
 
 func (l reader) lock() error   { _, err := l.m.RLock(l.ctx); return err }
 func (l reader) unlock() error { return l.m.RUnlock() }
-
-func (l mutex) lock() error   { return l.m.Lock(l.ctx) }
-func (l mutex) unlock() error { return l.m.Unlock() }

@@ -51,6 +51,9 @@ func role(open func(context.Context, party.Side) (locker, error)) party.Role {
 		if err != nil {
 			return nil, err
 		}
+		if err := os.Setenv("PARLEY_RUNTIME_DIR", s.Dir); err != nil { // where ours have their names
+			return nil, err
+		}
 		l, err := open(ctx, s)
 		if err != nil {
 			return nil, err
@@ -98,9 +101,7 @@ func (w *words) contend(n int) error {
 		target.Store(counter.Load() + uint64(n))
 		round.Store(w.round)
 	}
-	for round.Load() != w.round {
-		runtime.Gosched()
-	}
+	until(round.Load, w.round)
 	end := target.Load()
 	for done := false; !done; {
 		if err := w.locker.lock(); err != nil {
