@@ -16,10 +16,13 @@ import (
 // no-new-privileges, an attribute of the thread that its children inherit.
 // They are the process's own, because threads are.
 var (
-	plainThread   = thread{}
-	lockedThread  = thread{before: func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }}
-	errNoNewPrivs = "prctl PR_SET_NO_NEW_PRIVS"
+	plainThread  = thread{}
+	lockedThread = thread{before: noNewPrivileges}
 )
+
+func noNewPrivileges() error {
+	return os.NewSyscallError("prctl PR_SET_NO_NEW_PRIVS", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+}
 
 // thread runs functions one after the other in one thread that never ends.
 type thread struct {
@@ -27,7 +30,7 @@ type thread struct {
 
 	once  sync.Once
 	work  chan func()
-	ready error
+	ready error // what before came to
 }
 
 func (t *thread) do(f func() error) error {
@@ -49,7 +52,7 @@ func (t *thread) do(f func() error) error {
 func (t *thread) run(began chan struct{}) {
 	runtime.LockOSThread()
 	if t.before != nil {
-		t.ready = os.NewSyscallError(errNoNewPrivs, t.before())
+		t.ready = t.before()
 	}
 	close(began)
 	for f := range t.work {

@@ -84,12 +84,7 @@ func (a *app) lockAccess(name string) (access *shm.Access, left []string, err er
 	if err != nil {
 		return nil, left, err
 	}
-	return accessOf(local), left, nil
-}
-
-// accessOf says it to the kernel.
-func accessOf(l policy.Local) *shm.Access {
-	return &shm.Access{Everybody: l.Everybody, UIDs: l.UIDs, GIDs: l.GIDs, NotUIDs: l.NotUIDs}
+	return &shm.Access{Everybody: local.Everybody, UIDs: local.UIDs, GIDs: local.GIDs, NotUIDs: local.NotUIDs}, left, nil
 }
 
 // openAccess is lockAccess for the verbs that open a lock: where nobody else

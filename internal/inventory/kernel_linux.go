@@ -102,18 +102,17 @@ func removeUnattached(id int) error {
 const memoryRoot = "/dev/shm"
 
 func (h *holders) memory() ([]Object, error) {
-	const root = memoryRoot
 	var objects []Object
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(memoryRoot, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return skipped(path, root, err)
+			return skipped(path, memoryRoot, err)
 		}
 		if !d.Type().IsRegular() {
 			return nil
 		}
 		st, err := d.Info()
 		if err != nil {
-			return skipped(path, root, err)
+			return skipped(path, memoryRoot, err)
 		}
 		kind := "shm"
 		if strings.HasPrefix(d.Name(), "sem.") {

@@ -198,11 +198,15 @@ func (s side) fromFile(in io.Reader, over func() bool) (done bool, err error) {
 	}
 	r, rerr := f.SyscallConn()
 	w, count, wok := to.WriteRaw()
-	if rerr != nil || !wok || !isPipe(r) && !isRegular(f) {
+	if rerr != nil || !wok {
+		return false, nil
+	}
+	fromPipe := isPipe(r)
+	if !fromPipe && !isRegular(f) {
 		return false, nil
 	}
 	move := func() (int, error) { n, err := fifo.SpliceRaw(w, r, pieceSize); count(n); return n, err }
-	if !isPipe(r) && !isPipe(w) {
+	if !fromPipe && !isPipe(w) {
 		mid, err := newMiddle()
 		if err != nil {
 			return false, nil //nolint:nilerr // plain copying needs no pipe

@@ -127,14 +127,18 @@ func (l Locator) Chosen(all bool, user string) ([]Dir, error) {
 	if all {
 		return l.All(), nil
 	}
-	d, err := l.Own()
-	if user != "" {
-		var uid uint32
-		if uid, err = LookupUID(user); err != nil {
-			return nil, err
-		}
-		d, err = l.Of(uid)
+	if user == "" {
+		return present(l.Own())
 	}
+	uid, err := LookupUID(user)
+	if err != nil {
+		return nil, err
+	}
+	return present(l.Of(uid))
+}
+
+// present is nothing for a directory that is not there.
+func present(d Dir, err error) ([]Dir, error) {
 	if fault.KindOf(err) == fault.NotFound {
 		return nil, nil
 	}
