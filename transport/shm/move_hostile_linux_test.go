@@ -58,7 +58,9 @@ func versus(t testing.TB, honestIsServer bool) (*Conn, *evil) {
 			t.Errorf("%d bytes of the budget are lost", n)
 		}
 	})
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	for _, end := range []net.Conn{c, b} { // neither end waits for ever
+		_ = end.SetDeadline(time.Now().Add(10 * time.Second))
+	}
 	return c, &evil{t: t, sock: b}
 }
 
@@ -303,7 +305,7 @@ func FuzzMove(f *testing.F) {
 	f.Add([]byte{1, 0, 4, 0, 0, 3, 6, 1}, true)
 	f.Add([]byte{1, 0, 4, 0, 7, 0, 0, 3}, true)
 	f.Fuzz(func(t *testing.T, script []byte, server bool) {
-		script = script[:min(len(script), 64)] // what a socket holds if the honest side reads no more
+		script = script[:min(len(script), 64)] // what a socket holds if the honest side reads no more: send does not wait
 		c, e := versus(t, server)
 		buf := make([]byte, 4*MinRingSize)
 		for ; len(script) >= 2; script = script[2:] {

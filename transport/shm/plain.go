@@ -149,8 +149,12 @@ func (p *plain) readFrame(b []byte) (int, error) {
 func (p *plain) readHead(wait bool) error {
 	for p.need = max(p.need, frameHead); len(p.head) < p.need; { // a deadline may have come between
 		n, fds, err := p.receive(p.head[len(p.head):p.need], wait)
-		if cut := n > 0 && len(p.head) == 0 && fault.KindOf(err) == fault.Exhausted; cut {
+		switch first := len(p.head) == 0; {
+		case n > 0 && first && fault.KindOf(err) == fault.Exhausted:
 			p.cut, err = err, nil
+		case len(fds) > 0 && !first:
+			closeAll(fds)
+			err = fault.New(fault.Protocol, "read", p.addr, errLooseFile)
 		}
 		if err != nil {
 			return err
