@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func swallow(t *testing.T, c *Conn, glance bool) {
 			err := p.remember(p.readHead(false))
 			p.rmu.Unlock()
 			if err != nil && !errors.Is(err, errWouldWait) {
-				t.Fatal(err)
+				t.Error(err)
 			}
 		} else {
 			_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
@@ -277,4 +278,58 @@ func TestCloseDuringTheMove(t *testing.T) {
 		wg.Wait()
 		_ = b.Close()
 	}
+}
+
+// A frame of the move that is being sent when Close comes is no Write that it
+// cuts: the end is an orderly one, and no fallback.
+func TestCloseWhileTheMovePays(t *testing.T) {
+	a, b := pair(t, Options{}, Options{})
+	p := a.plain
+	p.paying.Lock() // as payAlone does
+	if !p.wmu.tryLock() {
+		t.Fatal("nobody writes")
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- a.Close() }()
+	for !p.shut.Load() {
+		runtime.Gosched()
+	}
+	p.wmu.unlock()
+	p.paying.Unlock()
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if n, err := b.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("%d, %v; want the end", n, err)
+	}
+}
+
+// Our answer to the move comes too late for a connection that is closed: that
+// is no want of memory.
+func TestGoAfterClose(t *testing.T) {
+	c, e := versus(t, false)
+	for range worthFrames {
+		if _, err := c.Write([]byte("traffic")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kind := e.answer(); kind != frameOffer {
+		t.Fatalf("%#x came for an offer", kind)
+	}
+	p := c.plain
+	if !p.wmu.tryLock() { // so that nobody pays
+		t.Fatal("nobody writes")
+	}
+	e.send(offerOf(frameAccept, MinRingSize, 0), segment(t))
+	swallow(t, c, true)
+	if kind := p.move.owed.Load(); kind != frameGo {
+		t.Fatalf("%#x is due", kind)
+	}
+	p.closed.Store(true) // as Close begins
+	if s := p.pay(); s != nil {
+		t.Error("moved a closed connection")
+	}
+	p.closed.Store(false)
+	p.wmu.unlock()
+	wantFallbacks(t, 0, c)
 }

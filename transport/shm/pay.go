@@ -40,7 +40,9 @@ func (p *plain) pay() *stream {
 func (p *plain) goOut() *stream {
 	s, err := p.begin()
 	if err != nil {
-		p.move.decline(err)
+		if !p.closed.Load() {
+			p.move.decline(err)
+		}
 		return nil
 	}
 	if !s.wr.mu.tryLock() {
@@ -95,19 +97,29 @@ func (p *plain) unlockWriter() {
 func (p *plain) nudge() {
 	m := p.move
 	for kind := m.owed.Load(); kind != 0; {
-		if !p.wmu.tryLock() {
+		if !p.payAlone() {
 			return
 		}
-		if s := p.pay(); s != nil {
-			s.unlock(&s.wr.half)
-		}
-		p.wmu.unlock()
 		now := m.owed.Load()
 		if now == kind { // no room: whoever reads or writes next tries again
 			return
 		}
 		kind = now
 	}
+}
+
+// payAlone pays outside a Write, and is false while there is one.
+func (p *plain) payAlone() bool {
+	p.paying.Lock()
+	defer p.paying.Unlock()
+	if !p.wmu.tryLock() {
+		return false
+	}
+	if s := p.pay(); s != nil {
+		s.unlock(&s.wr.half)
+	}
+	p.wmu.unlock()
+	return true
 }
 
 // How many frames a writer writes before it looks whether the peer has said
@@ -121,11 +133,11 @@ const (
 // finds data leaves them. The caller holds wmu.
 func (p *plain) glance() {
 	m := p.move
-	if p.idle++; p.idle%glanceSoon != 0 {
+	if p.frames++; p.frames%glanceSoon != 0 {
 		return
 	}
 	m.mu.Lock()
-	look := m.phase == offered || m.phase == agreed || !m.dialer && m.phase == resting && p.idle%glanceLate == 0
+	look := m.phase == offered || m.phase == agreed || !m.dialer && m.phase == resting && p.frames%glanceLate == 0
 	m.mu.Unlock()
 	if !look || !p.rmu.TryLock() {
 		return

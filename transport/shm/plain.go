@@ -60,13 +60,14 @@ type plain struct {
 	rerr  error   // guarded by rmu: what every further Read answers
 	rtime restore // read deadline
 
-	wmu   gate
-	shut  atomic.Bool
-	said  bool   // guarded by wmu: frameEnd has been sent
-	idle  int    // guarded by wmu: frames since we looked for the peer's word
-	lent  []byte // guarded by wmu: what Reserve lends
-	loan  atomic.Int64
-	wtime restore
+	wmu    gate
+	paying sync.Mutex // held while payAlone holds wmu, which is no Write under way
+	shut   atomic.Bool
+	said   bool   // guarded by wmu: frameEnd has been sent
+	frames int    // guarded by wmu: written, for glance
+	lent   []byte // guarded by wmu: what Reserve lends
+	loan   atomic.Int64
+	wtime  restore
 }
 
 func newPlain(sock *net.UnixConn, addr string, opts Options, dir *directions) (*plain, error) {
@@ -438,6 +439,13 @@ func (p *plain) sendEnd() error {
 	return p.send(frameEnd, nil, nil)
 }
 
+// tryLockWriter locks wmu unless a Write is under way, or a loan.
+func (p *plain) tryLockWriter() bool {
+	p.paying.Lock()
+	defer p.paying.Unlock()
+	return p.wmu.tryLock()
+}
+
 // linger is how long Close waits for room to say that the end is an orderly
 // one, if the peer has not read what came before.
 const linger = time.Second
@@ -450,7 +458,7 @@ func (p *plain) close() error {
 	}
 	moved := p.move.end()
 	_ = p.rtime.set(longAgo)
-	if !p.shut.Swap(true) && p.wmu.tryLock() {
+	if !p.shut.Swap(true) && p.tryLockWriter() {
 		if p.dir.out.Load() == nil {
 			_ = p.wtime.set(time.Now().Add(linger))
 			_ = p.sendEnd()
