@@ -69,6 +69,29 @@ func TestKilledBorrowers(t *testing.T) {
 	}
 }
 
+// TestCountedOnceSubscribed: whoever has subscribed is counted, although the
+// publisher does its part of it on a goroutine of its own.
+func TestCountedOnceSubscribed(t *testing.T) {
+	e, ctx := desk(t), limited(t)
+	p, err := e.Topic("n").Publisher(ctx, topic.PublisherConfig{MaxData: 1 << 10, Ring: 16 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	for i := range uint64(500) {
+		s, err := e.Topic("n").Subscribe(ctx, topic.SubscribeConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := p.Stats(); st.Attached != i+1 {
+			t.Errorf("the publisher counts %+v after %d have subscribed", st, i+1)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // lendRole publishes one item, then dies when it is told to, with half of the
 // largest there is written.
 func lendRole(p *proctest.Self) error {

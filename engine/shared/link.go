@@ -50,8 +50,9 @@ func (p *publisher) shake(_ context.Context, raw net.Conn, authorize func(auth.I
 	var l *link
 	if err = authorize(id); err == nil {
 		if err = p.reserve(); err == nil {
-			l, err = p.attach(sock, id)
-			p.settle(l)
+			if l, err = p.attach(sock, id); err != nil {
+				p.giveBack()
+			}
 		}
 	}
 	if err != nil {
@@ -73,18 +74,31 @@ func (p *publisher) reserve() error {
 	return nil
 }
 
-// settle turns a reserved place into a link's, or gives it back.
-func (p *publisher) settle(l *link) {
+func (p *publisher) giveBack() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pending--
-	if l == nil || l.gone {
-		return
+}
+
+// settle answers the subscriber and turns its reserved place into a link's, in
+// one step: whoever has the answer is counted, and is not dropped before. There
+// is room for the answer in the socket, so that writing it takes no time.
+func (p *publisher) settle(l *link, h *broadcast.Handle, a answer) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.h = h
+	if _, err := l.Conn.Write(a.encode()); err != nil {
+		return err
+	}
+	p.pending--
+	if l.gone {
+		return nil
 	}
 	p.links[l.sub.ID] = l
 	p.attached.Add(1)
 	close(p.came)
 	p.came = make(chan struct{})
+	return nil
 }
 
 // attach exchanges memory with the subscriber.
@@ -124,10 +138,7 @@ func (p *publisher) attach(sock *net.UnixConn, id auth.Identity) (*link, error) 
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	l.h = handle
-	p.mu.Unlock()
-	if _, err := sock.Write(a.encode()); err != nil {
+	if err := p.settle(l, handle, a); err != nil {
 		_ = l.Close()
 		return nil, err
 	}
