@@ -81,7 +81,9 @@ the environment, or by "flag: value" in $XDG_CONFIG_HOME/parley/config.yaml.`,
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
+	})
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print JSON instead of text")
 	f.DurationVar(&a.timeout, "timeout", 5*time.Second, "bound on connecting and on single answers")

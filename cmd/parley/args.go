@@ -3,7 +3,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -46,6 +48,20 @@ func rangeArgs(low, high int, names string) cobra.PositionalArgs {
 		}
 		return maxArgs(high, names)(cmd, args)
 	}
+}
+
+// misspelt gives cobra's complaint about a verb that is none one line, and what
+// to do.
+func misspelt(err error) error {
+	if err == nil || !strings.HasPrefix(err.Error(), "unknown command") {
+		return err
+	}
+	text, alike, _ := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	text += ": see parley --help"
+	if alike != "" {
+		text += ", or try " + strings.Join(strings.Fields(alike), " or ")
+	}
+	return usageError{errors.New(text)}
 }
 
 // wantSubcommand makes a verb that is only a family show its help, and an

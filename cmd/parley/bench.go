@@ -20,8 +20,6 @@ func benchVerb(a *app) *cobra.Command {
 		Use:     "bench",
 		Short:   "Measure what this machine gives",
 		Example: "  parley bench connect shm unix",
-		Args:    exactArgs(0, "a subcommand"),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(benchConnectVerb(a), benchTopicVerb(a), benchRPCVerb(a))
 	return cmd

@@ -76,7 +76,7 @@ func hinted(err error, hint string) error {
 
 func codeOf(err error) int {
 	var usage usageError
-	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+	if errors.As(err, &usage) {
 		return exitUsage
 	}
 	if answered := (*statusError)(nil); errors.As(err, &answered) {

@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+
+	"github.com/parley-ipc/parley/internal/startfail"
 )
 
 // exitNoTurn is what flock(1) ends with when somebody else has the lock.
@@ -37,9 +39,9 @@ func (a *app) runHolding(ctx context.Context, args, env []string, proof *os.File
 	case errors.As(err, &exit):
 		return codeError(128 + signalOf(exit.ProcessState))
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return a.ownFailure(err, exitNotFound)
+		return a.ownFailure(startfail.Explain("run", args[0], "", false, err), exitNotFound)
 	case errors.Is(err, fs.ErrPermission):
-		return a.ownFailure(err, exitNotExecutable)
+		return a.ownFailure(startfail.Explain("run", args[0], "", false, err), exitNotExecutable)
 	}
 	return err
 }

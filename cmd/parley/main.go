@@ -19,5 +19,5 @@ func run() int {
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	root := newRoot(a)
 	root.SetArgs(os.Args[1:])
-	return a.exitCode(root.ExecuteContext(ctx))
+	return a.exitCode(misspelt(root.ExecuteContext(ctx)))
 }
