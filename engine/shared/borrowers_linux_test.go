@@ -18,21 +18,12 @@ import (
 
 // borrowRole borrows an item of mem://desk, topic n, by a policy, and keeps it.
 func borrowRole(p *proctest.Self) error {
-	pol, err := topic.ParsePolicy(p.Args[0])
-	if err != nil {
-		return err
-	}
-	e, err := openRole("mem://desk", Config{})
-	if err != nil {
-		return err
-	}
 	ctx, cancel := roleContext()
 	defer cancel()
-	sub, err := e.Topic("n").Subscribe(ctx, topic.SubscribeConfig{Policy: pol, Patience: time.Hour})
+	sub, err := subscribeN(ctx, p, topic.SubscribeConfig{Patience: time.Hour})
 	if err != nil {
 		return err
 	}
-	p.Say("subscribed")
 	if _, err := sub.Borrow(ctx); err != nil {
 		return err
 	}

@@ -98,24 +98,31 @@ func publishRole(p *proctest.Self) error {
 	return pub.Close()
 }
 
-// subscribeRole reads numbered items of mem://desk, topic n, by a policy until
-// the publisher closes, and says how many it got and lost.
-func subscribeRole(p *proctest.Self) error {
-	pol, err := topic.ParsePolicy(p.Args[0])
-	if err != nil {
-		return err
+// subscribeN subscribes to mem://desk, topic n, by the policy that is the role's
+// argument, and says so.
+func subscribeN(ctx context.Context, p *proctest.Self, cfg topic.SubscribeConfig) (sub topic.Subscription, err error) {
+	if cfg.Policy, err = topic.ParsePolicy(p.Args[0]); err != nil {
+		return nil, err
 	}
 	e, err := openRole("mem://desk", Config{})
 	if err != nil {
-		return err
+		return nil, err
 	}
+	if sub, err = e.Topic("n").Subscribe(ctx, cfg); err == nil {
+		p.Say("subscribed")
+	}
+	return sub, err
+}
+
+// subscribeRole reads numbered items of mem://desk, topic n, by a policy until
+// the publisher closes, and says how many it got and lost.
+func subscribeRole(p *proctest.Self) error {
 	ctx, cancel := roleContext()
 	defer cancel()
-	sub, err := e.Topic("n").Subscribe(ctx, topic.SubscribeConfig{Policy: pol, Patience: 20 * time.Second, EndOnClose: true})
+	sub, err := subscribeN(ctx, p, topic.SubscribeConfig{Patience: 20 * time.Second, EndOnClose: true})
 	if err != nil {
 		return err
 	}
-	p.Say("subscribed")
 	for n, next := 0, uint64(0); ; n, next = n+1, next+1 {
 		it, err := sub.Next(ctx)
 		if n == 0 { // whoever comes late begins later
