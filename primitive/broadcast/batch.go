@@ -4,7 +4,6 @@ package broadcast
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -56,10 +55,7 @@ func (b *Batch) Add(n int) []byte {
 		return nil
 	}
 	rec := b.room
-	binary.NativeEndian.PutUint32(rec, uint32(n))
-	binary.NativeEndian.PutUint32(rec[4:], b.back)
-	binary.NativeEndian.PutUint64(rec[8:], b.seq)
-	binary.NativeEndian.PutUint64(rec[16:], uint64(b.now))
+	header{length: uint32(n), back: b.back, seq: b.seq, time: b.now}.put(rec)
 	b.newest, b.room, b.seq, b.back = b.size-len(rec), rec[size:], b.seq+1, uint32(size)
 	return rec[headerSize : headerSize+n : headerSize+n]
 }
