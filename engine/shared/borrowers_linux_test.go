@@ -274,8 +274,8 @@ func readNumbered(t *testing.T, s topic.Subscription, n int) error {
 	return nil
 }
 
-// TestManyTopics: a thousand topics of one engine, each with its own
-// publisher, take turns at their subscriber.
+// TestManyTopics: a hundred topics of one engine (PARLEY_TOPICS), each with a
+// publisher and a subscriber of its own, do not get mixed up, and end with it.
 func TestManyTopics(t *testing.T) {
 	many := envInt("PARLEY_TOPICS", 100)
 	e, ctx := desk(t), limited(t)
