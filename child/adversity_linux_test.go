@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -245,11 +246,30 @@ func TestSurvivorOfAnotherUser(t *testing.T) {
 // A set-uid program loses the death signal, and learns of the death by itself.
 func TestOrphanWithPrivilegesEnds(t *testing.T) {
 	path := anothers(t, 0o755|os.ModeSetuid)
+	gainsPrivileges(t, path)
 	uid := uint32(12345)
 	h := proctest.StartWith(t, proctest.Options{Role: "host", Args: []string{"die", "privileged", path}, UID: &uid})
 	pid := pidOf(t, h.Hear())
+	if uids := field(fmt.Sprintf("/proc/%d/status", pid), "Uid:"); uids != "12345 0 0 0" {
+		t.Fatalf("it has gained nothing: uids %s", uids)
+	}
 	h.Kill()
 	gone(t, pid)
+}
+
+// gainsPrivileges skips where a set-uid bit is not minded.
+func gainsPrivileges(t *testing.T, path string) {
+	t.Helper()
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		t.Fatal(err)
+	}
+	if fs.Flags&unix.ST_NOSUID != 0 {
+		t.Skip("needs a temporary directory that is not mounted with nosuid")
+	}
+	if field("/proc/self/status", "NoNewPrivs:") != "0" {
+		t.Skip("needs to run without no-new-privileges")
+	}
 }
 
 // descriptors that this process has open.

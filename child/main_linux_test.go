@@ -181,6 +181,9 @@ func host(p *proctest.Self) error {
 	if p.Args[0] == "leave" {
 		cfg = stubbornSurvivor()
 	}
+	if p.Args[0] == "plain" { // it does not look whether its parent lives
+		cfg = child.Config{Path: "sleep", Args: []string{"600"}, Plain: true}
+	}
 	cfg.Name = p.Args[1]
 	if len(p.Args) > 2 {
 		cfg.Path = p.Args[2]

@@ -105,14 +105,14 @@ func (h *holders) memory() ([]Object, error) {
 	var objects []Object
 	err := filepath.WalkDir(memoryRoot, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return skipped(path, memoryRoot, err)
+			return skipped(path, err)
 		}
 		if !d.Type().IsRegular() {
 			return nil
 		}
 		st, err := d.Info()
 		if err != nil {
-			return skipped(path, memoryRoot, err)
+			return skipped(path, err)
 		}
 		kind := "shm"
 		if strings.HasPrefix(d.Name(), "sem.") {
@@ -132,8 +132,8 @@ func parleys(path string) bool {
 }
 
 // skipped passes over what has gone, and what may not be read.
-func skipped(path, root string, err error) error {
-	if path == root && errors.Is(err, fs.ErrNotExist) {
+func skipped(path string, err error) error {
+	if path == memoryRoot && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
