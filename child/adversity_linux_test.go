@@ -118,7 +118,7 @@ func TestStuckFunctions(t *testing.T) {
 
 	cfg := config("plugin")
 	cfg.Ready, cfg.ReadyTimeout = stuck, time.Millisecond
-	if _, err := child.Start(soon(t), cfg); !errors.Is(err, fault.Timeout) {
+	if _, err := child.Start(t.Context(), cfg); !errors.Is(err, fault.Timeout) { // not by a limit of ours
 		t.Errorf("a Ready that hangs: %v", err)
 	}
 
