@@ -156,7 +156,7 @@ func (c *conn) fail(err error) {
 			c.logger.Warn("the peer broke the protocol", "who", c.t.Peer().String(), "pid", c.t.Peer().PID, "error", err)
 		}
 		c.minder.Stop()
-		c.pulse.Stop()
+		c.pulse.Stop() // but not the guard: close waits until it has relieved a handler that runs inline
 		close(c.done)
 		_ = c.t.Close()
 		c.w.mu.Lock()

@@ -5,6 +5,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -71,5 +72,42 @@ func TestMetadataOfHostilePeers(t *testing.T) {
 	want := metadata.Pairs("good", "1", "good", "2", "raw-bin", "\x00\n")
 	if len(md) != len(want) || len(md["good"]) != 2 || len(md["raw-bin"]) != 1 {
 		t.Errorf("%q, want %q", md, want)
+	}
+}
+
+// TestStopInAnInlineHandler: a handler that holds the reader's role does not
+// hold up the connection's end, for the guard outlives it; nor does that last
+// longer than the handler.
+func TestStopInAnInlineHandler(t *testing.T) {
+	s := NewServer(ServerConfig{})
+	conns := make(chan *conn, 1)
+	if err := Handle(s, "/t.T/Stop", func(ctx context.Context, _ *struct{}) (*struct{}, error) {
+		conns <- ctx.(*serverStream).c
+		s.Stop()
+		return new(struct{}), nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.registry.find("/t.T/Stop").pace.credit.Store(promotion)
+	address := "unix://" + filepath.Join(t.TempDir(), "s")
+	ln, err := s.Listen(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	client, err := Dial(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	if _, err := Call[struct{}, struct{}](t.Context(), client, "/t.T/Stop", new(struct{})); err == nil {
+		t.Error("a call that ends its connection has an answer")
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	for c := <-conns; c.guarding.Load(); {
+		runtime.Gosched()
 	}
 }

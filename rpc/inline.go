@@ -61,7 +61,8 @@ func (c *conn) watch(s *serverStream) {
 }
 
 // patrol is the guard's timer, the safety net: it hands the role on for a
-// handler that it finds twice.
+// handler that it finds twice. It ends when it finds none twice, and not with
+// the connection.
 func (c *conn) patrol() {
 	s := c.running.Load()
 	if s != nil && s == c.suspect.Load() {
