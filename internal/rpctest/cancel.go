@@ -17,6 +17,24 @@ func withCancel(s *scene) (context.Context, context.CancelFunc) { return context
 // soon is a deadline that a call reaches while its handler waits for it.
 const soon = 50 * time.Millisecond
 
+// due is a context whose deadline comes when done is closed, however busy the
+// machine is. Its Deadline is its parent's, which is later.
+type due struct {
+	context.Context
+	done chan struct{}
+}
+
+func (d *due) Done() <-chan struct{} { return d.done }
+
+func (d *due) Err() error {
+	select {
+	case <-d.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // wait is a handler that waits for its end; began is told first.
 func (s *scene) wait(began chan<- struct{}) func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) {
 	return func(ctx context.Context, _ *pb.SimpleRequest) (*pb.SimpleResponse, error) {
@@ -59,11 +77,27 @@ var cancelPlays = []play{
 			return stream.Context().Err()
 		}
 		c := s.start()
-		s.knows(c) // or the deadline might cover the connecting, too
 		ctx, cancel := context.WithTimeout(s.ctx, soon)
 		defer cancel()
 		stream, err := c.FullDuplexCall(ctx)
+		if err == nil { // or the machine was too busy to begin
+			_, err = stream.Recv()
+		}
+		s.saw("%s", code(err))
+	}},
+	{"deadline/of a stream that has begun", func(s *scene) {
+		began := make(chan struct{}, 1)
+		s.duplex = func(stream duplexStream) error {
+			began <- struct{}{}
+			<-stream.Context().Done()
+			return stream.Context().Err()
+		}
+		c := s.start()
+		ctx := &due{Context: s.ctx, done: make(chan struct{})}
+		stream, err := c.FullDuplexCall(ctx)
 		s.saw("%s", outcome(err))
+		<-began
+		close(ctx.done)
 		_, err = stream.Recv()
 		s.saw("%s", code(err))
 		s.saw("sending: %s", ended(stream.Send(asked("x"))))
