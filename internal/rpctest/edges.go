@@ -4,7 +4,7 @@ package rpctest
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -14,9 +14,12 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 const service = "/grpc.testing.TestService/"
+
+var bothWays = &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 
 // bytesCodec sends bytes as they are, in protobuf's name.
 type bytesCodec struct{}
@@ -49,7 +52,7 @@ var edgePlays = []play{
 		var answer []byte
 		err := s.client.Invoke(s.ctx, service+"UnaryCall", []byte("\xff\xff\xff"), &answer, grpc.ForceCodecV2(bytesCodec{}))
 		s.saw("%s", code(err))
-		stream, err := s.client.NewStream(s.ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, service+"FullDuplexCall", grpc.ForceCodecV2(bytesCodec{}))
+		stream, err := s.client.NewStream(s.ctx, bothWays, service+"FullDuplexCall", grpc.ForceCodecV2(bytesCodec{}))
 		if err == nil {
 			err = stream.SendMsg([]byte("\xff\xff\xff"))
 		}
@@ -72,23 +75,8 @@ var edgePlays = []play{
 			return response("ok"), nil
 		}
 		s.start()
-		for _, messages := range []int{0, 1, 2} {
-			stream, err := s.client.NewStream(s.ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, service+"UnaryCall")
-			for i := range messages {
-				if err == nil {
-					err = stream.SendMsg(request(fmt.Sprint(i)))
-				}
-			}
-			if err == nil {
-				err = stream.CloseSend()
-			}
-			if err == nil {
-				err = stream.RecvMsg(new(pb.SimpleResponse))
-			}
-			s.saw("%d messages: %s", messages, outcome(err))
-			if err == nil {
-				s.saw("then %s", ended(stream.RecvMsg(new(pb.SimpleResponse))))
-			}
+		for n := range 3 {
+			s.streamBothWays("UnaryCall", slices.Repeat([]proto.Message{request("x")}, n), new(pb.SimpleResponse))
 		}
 	}},
 	{"edge/a server's stream as a stream of both", func(s *scene) {
@@ -97,20 +85,8 @@ var edgePlays = []play{
 			return stream.Send(answer("ok"))
 		}
 		s.start()
-		for _, messages := range []int{0, 1} {
-			stream, err := s.client.NewStream(s.ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, service+"StreamingOutputCall")
-			for i := range messages {
-				if err == nil {
-					err = stream.SendMsg(asked(fmt.Sprint(i)))
-				}
-			}
-			if err == nil {
-				err = stream.CloseSend()
-			}
-			if err == nil {
-				err = stream.RecvMsg(new(pb.StreamingOutputCallResponse))
-			}
-			s.saw("%d messages: %s", messages, outcome(err))
+		for n := range 2 {
+			s.streamBothWays("StreamingOutputCall", slices.Repeat([]proto.Message{asked("x")}, n), new(pb.StreamingOutputCallResponse))
 		}
 	}},
 	{"edge/a stream as a unary call", func(s *scene) {
@@ -355,6 +331,27 @@ var edgePlays = []play{
 		s.knows(c)
 		close(done)
 	}},
+}
+
+// streamBothWays calls a method, whatever it is, with these messages and tells
+// of the answer.
+func (s *scene) streamBothWays(method string, messages []proto.Message, answer proto.Message) {
+	stream, err := s.client.NewStream(s.ctx, bothWays, service+method)
+	for _, m := range messages {
+		if err == nil {
+			err = stream.SendMsg(m)
+		}
+	}
+	if err == nil {
+		err = stream.CloseSend()
+	}
+	if err == nil {
+		err = stream.RecvMsg(answer)
+	}
+	s.saw("%d messages: %s", len(messages), outcome(err))
+	if err == nil {
+		s.saw("then %s", ended(stream.RecvMsg(answer)))
+	}
 }
 
 // knows returns when the server has heard all that the client has said so far.

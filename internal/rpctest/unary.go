@@ -150,8 +150,6 @@ func detailed() error {
 	return st.Err()
 }
 
-// failing is a scene in which each kind of method ends with err, after a
-// header and with a trailer.
 // large is a status with so many bytes of details.
 func large(n int) error {
 	st, err := status.New(codes.ResourceExhausted, "all of it").WithDetails(&pb.Payload{Body: []byte(strings.Repeat("d", n))})
@@ -161,6 +159,8 @@ func large(n int) error {
 	return st.Err()
 }
 
+// failing is a scene in which each kind of method ends with err, after a
+// header and with a trailer.
 func failing(err error) func(*scene) {
 	return func(s *scene) {
 		s.unary = func(ctx context.Context, _ *pb.SimpleRequest) (*pb.SimpleResponse, error) {
