@@ -124,11 +124,9 @@ func (s *clientStream) unary(o *opening, req, reply any) error {
 	}
 	later, err := c.open(s.ctx, s, o)
 	if err != nil {
-		if errors.Is(err, errAgain) || c.ended.Load() {
-			c.forget(s.id)
+		if c.ended.Load() {
 			return errAgain
 		}
-		c.forget(s.id)
 		return err
 	}
 	if later {

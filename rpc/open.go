@@ -29,7 +29,7 @@ type opening struct {
 
 // open begins the call s. The stream has its place, and nothing has been sent
 // of it. The message, if any, is taken over; if it does not fit the windows
-// later says that the caller sends it.
+// later says that the caller sends it. On an error the place is given back.
 func (c *conn) open(ctx context.Context, s *clientStream, o *opening) (later bool, err error) {
 	r := rpcwire.Opening{Files: len(o.files), Metadata: o.pairs}
 	if !o.deadline.IsZero() {
@@ -46,7 +46,8 @@ func (c *conn) open(ctx context.Context, s *clientStream, o *opening) (later boo
 	w := &c.w
 	w.mu.Lock()
 	if w.err != nil {
-		defer w.mu.Unlock()
+		w.mu.Unlock()
+		c.forget(s.id)
 		return false, errAgain
 	}
 	s.out.id = s.id
@@ -80,6 +81,7 @@ func (c *conn) open(ctx context.Context, s *clientStream, o *opening) (later boo
 				delete(c.named, o.method)
 			}
 			w.mu.Unlock()
+			c.forget(s.id)
 		}
 	}()
 	w.tail = r.Append(rpcwire.AppendHead(w.room(), rpcwire.Head{Kind: rpcwire.Open, Flags: r.Flags, Stream: s.id}))

@@ -4,6 +4,7 @@ package rpc_test
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -49,6 +50,28 @@ func (m *bombMessage) ProtoMethods() *protoiface.Methods {
 type unspeakable struct{}
 
 func (unspeakable) MarshalJSON() ([]byte, error) { panic("in JSON") }
+
+// TestPanicOfTheCaller: a call whose own request panics, and is recovered by
+// the program, has no place any more.
+func TestPanicOfTheCaller(t *testing.T) {
+	_, c := serve(t, "unix://"+filepath.Join(t.TempDir(), "s"), rpc.ServerConfig{Limits: rpc.Limits{MaxStreams: 1}})
+	for _, n := range []int{100, 20_000, 200_000} {
+		for _, weighed := range []bool{true, false} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Error("nothing panics")
+					}
+				}()
+				bad := &bomb{&pb.SimpleResponse{Payload: payload(n)}, weighed}
+				t.Error(c.Invoke(t.Context(), "/grpc.testing.TestService/UnaryCall", bad, new(pb.SimpleResponse)))
+			}()
+			if _, err := pb.NewTestServiceClient(c).UnaryCall(t.Context(), &pb.SimpleRequest{}); err != nil {
+				t.Fatal("the next:", err)
+			}
+		}
+	}
+}
 
 // TestPanicWhileMarshalling: an answer whose marshalling panics, wherever it is
 // put together, is Internal to its caller, and nothing to the next one.
