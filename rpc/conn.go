@@ -64,16 +64,20 @@ type conn struct {
 	answers atomic.Bool   // answers are queued and not yet sent
 
 	// Handlers that run where their call was read, inline.go.
-	running   atomic.Pointer[serverStream]
-	suspect   atomic.Pointer[serverStream]
-	guarding  atomic.Bool
-	guard     *time.Timer
-	pulse     *time.Timer   // keepalive.go
+	running  atomic.Pointer[serverStream]
+	suspect  atomic.Pointer[serverStream]
+	guarding atomic.Bool
+	guard    *time.Timer
+
+	// Whether the peer still lives, keepalive.go.
+	pulse     *time.Timer
+	heard     atomic.Uint64 // reads that brought something
 	lastHeard atomic.Uint64 // what heard was at the last beat, or answer
 	asked     atomic.Bool   // a question of ours is open
 
+	held atomic.Int32 // files that came and that no handler has taken
+
 	mu       sync.Mutex
-	held     atomic.Int32    // files that came and that no handler has taken
 	ours     []*clientStream // guarded by mu
 	free     []uint32        // guarded by mu: places of ours that are free
 	theirs   []*serverStream // guarded by mu
@@ -90,7 +94,6 @@ type conn struct {
 	done    chan struct{}
 	err     error // written before done is closed
 	endOnce sync.Once
-	heard   atomic.Uint64 // reads that brought something
 }
 
 var (

@@ -252,13 +252,7 @@ func (c *Client) connection(ctx context.Context) (transport.Conn, error) {
 		d.Logger = c.cfg.Logger
 	}
 	d.TLS.NextProtos = []string{alpnParley}
-	told := d.SHM.FellBack
-	d.SHM.FellBack = func() {
-		c.fellBack(nil)
-		if told != nil {
-			told()
-		}
-	}
+	d.SHM.FellBack = before(d.SHM.FellBack, func() { c.fellBack(nil) })
 	t, err := d.DialAddress(ctx, c.addr)
 	if c.addr.Scheme == endpoint.SHM && fault.KindOf(err) == fault.Unsupported {
 		addr := c.addr
@@ -267,6 +261,16 @@ func (c *Client) connection(ctx context.Context) (transport.Conn, error) {
 		return d.DialAddress(ctx, addr)
 	}
 	return t, err
+}
+
+// before is next, which may be nil, with first before it.
+func before(next, first func()) func() {
+	return func() {
+		first()
+		if next != nil {
+			next()
+		}
+	}
 }
 
 func (c *Client) fellBack(err error) {

@@ -144,14 +144,10 @@ func (s *Server) shareMemory(ctx context.Context, ln net.Listener, u *unix.Conn)
 	if c, ok := ln.(interface{ Counters() *endpoint.Counters }); ok && opts.Counters == nil {
 		opts.Counters = c.Counters()
 	}
-	told := opts.FellBack
-	opts.FellBack = func() {
+	opts.FellBack = before(opts.FellBack, func() {
 		s.fallbacks.Add(1)
 		s.cfg.Logger.Warn("no shared memory: the connection works on its socket", "who", u.Peer().String())
-		if told != nil {
-			told()
-		}
-	}
+	})
 	c, err := shm.NewConn(ctx, u.Socket(), u.Peer(), true, shm.DialConfig{DialConfig: transport.DialConfig{Logger: s.cfg.Logger}, Options: opts})
 	if err != nil {
 		return nil, err

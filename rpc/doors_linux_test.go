@@ -91,14 +91,7 @@ func TestInterceptorsOnBothDoors(t *testing.T) {
 		if s := status.Convert(err); s.Code() != codes.Aborted || s.Message() != "outer says no" {
 			t.Error(name, err)
 		}
-		both, err := c.FullDuplexCall(t.Context())
-		if err != nil {
-			t.Fatal(name, err)
-		}
-		_ = both.CloseSend()
-		if _, err := both.Recv(); err != io.EOF {
-			t.Error(name, err)
-		}
+		emptyStream(t, c)
 		noted[name] = j.take()
 	}
 	if noted["ours"] != noted["grpc-go"] || strings.Count(noted["ours"], "\n") != 5 || !strings.HasPrefix(noted["ours"], "outer uid:") {

@@ -198,40 +198,28 @@ func (outpouring) EmptyCall(context.Context, *pb.Empty) (*pb.Empty, error) { ret
 // nothing, holds up its own stream and costs no more memory than is written
 // ahead.
 func TestNeverReadingAStream(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
 	for _, scheme := range []string{"unix://", "shm://"} {
-		o := outpouring{sent: make(chan int, 1), began: make(chan struct{})}
-		s := rpc.NewServer(rpc.ServerConfig{})
-		pb.RegisterTestServiceServer(s, o)
-		ln, err := s.Listen(t.Context(), "shm://"+path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		served := make(chan error, 1)
-		go func() { served <- s.Serve(ln) }()
-		c := intruderWith(t, scheme+path, rpcwire.Hello{Window: 1 << 30, Total: 1 << 30})
-		call := append(rawOpen(3, "/grpc.testing.TestService/StreamingOutputCall", nil), rawFrame(rpcwire.Message, rpcwire.FlagMessage|rpcwire.FlagEnd, 3, nil)...)
-		if _, err := c.Write(call); err != nil {
-			t.Fatal(err)
-		}
-		<-o.began
-		good, err := rpc.Dial(t.Context(), "shm://"+path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 3000 { // a while, in which all of it could have been queued
-			if _, err := pb.NewTestServiceClient(good).EmptyCall(t.Context(), &pb.Empty{}); err != nil {
-				t.Fatal("the neighbour:", err)
+		t.Run(scheme, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "s")
+			o := outpouring{sent: make(chan int, 1), began: make(chan struct{})}
+			s := rpc.NewServer(rpc.ServerConfig{})
+			pb.RegisterTestServiceServer(s, o)
+			good := dial(t, start(t, s, "shm://"+path))
+			c := intruderWith(t, scheme+path, rpcwire.Hello{Window: 1 << 30, Total: 1 << 30})
+			call := append(rawOpen(3, "/grpc.testing.TestService/StreamingOutputCall", nil), rawFrame(rpcwire.Message, rpcwire.FlagMessage|rpcwire.FlagEnd, 3, nil)...)
+			if _, err := c.Write(call); err != nil {
+				t.Fatal(err)
 			}
-		}
-		_ = c.Close()
-		if n := <-o.sent; n >= 16<<20 {
-			t.Errorf("%s: %d bytes for a client that reads nothing", scheme, n)
-		}
-		_ = good.Close()
-		s.Stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
+			<-o.began
+			for range 3000 { // a while, in which all of it could have been queued
+				if _, err := pb.NewTestServiceClient(good).EmptyCall(t.Context(), &pb.Empty{}); err != nil {
+					t.Fatal("the neighbour:", err)
+				}
+			}
+			_ = c.Close()
+			if n := <-o.sent; n >= 16<<20 {
+				t.Errorf("%d bytes for a client that reads nothing", n)
+			}
+		})
 	}
 }

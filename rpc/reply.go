@@ -39,13 +39,12 @@ func (s *serverStream) settle() {
 	if s.inline.Load() == isInline {
 		s.c.answers.Store(true)
 		s.c.w.mu.Unlock()
-		if s.inline.Load() != isInline { // the guard has handed the role on meanwhile
-			s.c.w.mu.Lock()
-			s.c.w.flushUnlock(true)
+		if s.inline.Load() == isInline {
+			return
 		}
-		return
+		s.c.w.mu.Lock() // the guard has handed the role on meanwhile
 	}
-	s.c.w.flushUnlock(s.inline.Load() != isInline)
+	s.c.w.flushUnlock(true)
 }
 
 // retire gives the stream's number free. The caller holds the writer's mu and

@@ -145,6 +145,19 @@ func handle[Req, Resp any](t *testing.T, s *rpc.Server, method string, f func(co
 	}
 }
 
+// emptyStream is a streaming call without messages.
+func emptyStream(t *testing.T, c pb.TestServiceClient) {
+	t.Helper()
+	both, err := c.FullDuplexCall(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = both.CloseSend()
+	if _, err := both.Recv(); err != io.EOF {
+		t.Error(err)
+	}
+}
+
 func addresses(t *testing.T) map[string]string {
 	dir := t.TempDir()
 	return map[string]string{

@@ -218,9 +218,9 @@ func packed(m *message) uint8 {
 	return 0
 }
 
-// sendDirect marshals a message of n bytes where it is sent from: direct(n). It has
-// not sent it if there is no room or the windows do not allow it now, or if
-// sending has ended.
+// sendDirect marshals a message of n bytes, for which direct says yes, where it
+// is sent from. It has not sent it if there is no room or the windows do not
+// allow it now, or if sending has ended.
 func (w *writer) sendDirect(o *outflow, v proto.Message, n int, flags uint8) (sent bool, err error) {
 	w.mu.Lock()
 	if w.stopped(o) != nil || w.crowded() || min(w.credit, o.credit) < cost(n) {
@@ -296,14 +296,12 @@ func (c *conn) sendMessage(ctx context.Context, o *outflow, m message, end bool)
 		return nil
 	}
 	w.mu.Unlock()
-	if len(m.b) <= rpcwire.MaxPart { // whole, but later
-		return c.sendParts(ctx, o, m, last, false)
-	}
-	return c.sendParts(ctx, o, m, last, true)
+	return c.sendLater(ctx, o, m, last)
 }
 
-// sendParts waits for room as often as it takes.
-func (c *conn) sendParts(ctx context.Context, o *outflow, m message, last uint8, begun bool) error {
+// sendLater waits for room as often as it takes: once for a message that fits
+// one frame, else for each part.
+func (c *conn) sendLater(ctx context.Context, o *outflow, m message, last uint8) error {
 	w := &c.w
 	rest := m.b
 	var pre []byte
@@ -312,7 +310,8 @@ func (c *conn) sendParts(ctx context.Context, o *outflow, m message, last uint8,
 			m.free()
 		}
 	}
-	if begun {
+	inParts := len(m.b) > rpcwire.MaxPart
+	if inParts {
 		pre = binary.LittleEndian.AppendUint32(nil, uint32(len(m.b)))
 	}
 	for {
@@ -322,12 +321,12 @@ func (c *conn) sendParts(ctx context.Context, o *outflow, m message, last uint8,
 			drop()
 			return err
 		}
-		if !begun && w.putMessage(o, &m, last) {
+		if !inParts && w.putMessage(o, &m, last) {
 			w.flushUnlock(true)
 			return nil
 		}
 		n := -1
-		if begun {
+		if inParts {
 			n = w.take(o, len(rest)+len(pre))
 		} else if w.crowded() || w.credit <= o.credit {
 			w.starve(o)

@@ -258,14 +258,7 @@ func TestOpenTelemetry(t *testing.T) {
 		if _, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{}); err != nil {
 			t.Fatal(name, err)
 		}
-		both, err := c.FullDuplexCall(t.Context())
-		if err != nil {
-			t.Fatal(name, err)
-		}
-		_ = both.CloseSend()
-		if _, err := both.Recv(); err != io.EOF {
-			t.Error(name, err)
-		}
+		emptyStream(t, c)
 		_ = cc.Close()
 	}
 	s.GracefulStop() // its handlers have ended, and told so

@@ -31,12 +31,16 @@ const maxAnswer = 64 << 20
 // channel connects at once, so that what is wrong on the way there is told in
 // our own words: with Parley's framing, and by HTTP/2 to who does not speak it.
 func (a *app) channel(ctx context.Context, r *rpcFlags, address string) (channel, error) {
+	addr, err := endpoint.Parse(address)
+	if err != nil {
+		return nil, err
+	}
 	if !r.http2 {
 		cc, err := a.framed(ctx, r, address)
 		if !errors.Is(err, errForeign) {
 			return cc, err
 		}
-		if addr, parseErr := endpoint.Parse(address); parseErr == nil && addr.Scheme == endpoint.Stdio {
+		if addr.Scheme == endpoint.Stdio {
 			return nil, fault.Wrap("call", address, fmt.Errorf("%w (use --http2: stdin cannot be dialled again)", err))
 		}
 		a.log.Debug("it does not speak Parley's framing: by HTTP/2", "address", address, "error", err)
@@ -46,7 +50,7 @@ func (a *app) channel(ctx context.Context, r *rpcFlags, address string) (channel
 	if err != nil {
 		return nil, err
 	}
-	return a.http2(r, address, first)
+	return a.http2(r, addr, first)
 }
 
 // errForeign says that there is somebody, who does not speak Parley's framing.

@@ -15,11 +15,7 @@ import (
 )
 
 // http2 makes calls by HTTP/2, on the connection first to begin with.
-func (a *app) http2(r *rpcFlags, address string, first transport.Conn) (channel, error) {
-	addr, err := endpoint.Parse(address)
-	if err != nil {
-		return nil, err
-	}
+func (a *app) http2(r *rpcFlags, addr endpoint.Address, first transport.Conn) (channel, error) {
 	dialled := &handedOver{conn: first}
 	cc, err := grpc.NewClient("passthrough:///parley",
 		grpc.WithAuthority(cmp.Or(r.authority, addr.Host, "localhost")),
@@ -29,7 +25,7 @@ func (a *app) http2(r *rpcFlags, address string, first transport.Conn) (channel,
 			if conn := dialled.take(); conn != nil {
 				return conn, nil
 			}
-			return a.dial(ctx, &r.connectFlags, address)
+			return a.dial(ctx, &r.connectFlags, addr.String())
 		}))
 	if err != nil {
 		_ = first.Close()
