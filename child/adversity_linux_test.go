@@ -272,16 +272,6 @@ func gainsPrivileges(t *testing.T, path string) {
 	}
 }
 
-// descriptors that this process has open.
-func descriptors(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
-}
-
 // TestManyAtOnce: all of them, and nothing is left open. CHILD_TEST_MANY says
 // how many; 200 by hand.
 func TestManyAtOnce(t *testing.T) {
@@ -290,7 +280,7 @@ func TestManyAtOnce(t *testing.T) {
 		many = n
 	}
 	stop(t, start(t, config("plugin"))) // what the first one opens for all
-	before := descriptors(t)
+	before := proctest.Descriptors(t)
 	var wg sync.WaitGroup
 	for range many {
 		wg.Go(func() {
@@ -310,7 +300,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if after := descriptors(t); after > before {
+	if after := proctest.Descriptors(t); after > before {
 		t.Errorf("%d descriptors are open, %d were", after, before)
 	}
 }

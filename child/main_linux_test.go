@@ -95,7 +95,8 @@ func respond(line string) string {
 		code, _ := strconv.Atoi(arg)
 		os.Exit(code)
 	case "fds":
-		return strings.Join(openFiles(), " ")
+		names, _ := proctest.OpenFiles()
+		return strings.Join(names, " ")
 	case "fork": // leaves a grandchild in the group
 		cmd := exec.Command("sleep", "600")
 		if err := cmd.Start(); err != nil {
@@ -117,15 +118,6 @@ func field(file, name string) string {
 		}
 	}
 	return "no " + name
-}
-
-func openFiles() (names []string) {
-	entries, _ := os.ReadDir("/proc/self/fd")
-	for _, e := range entries {
-		name, _ := os.Readlink("/proc/self/fd/" + e.Name())
-		names = append(names, name)
-	}
-	return names
 }
 
 // leaver is deaf and in the process group of its parent.

@@ -54,28 +54,9 @@ func accepted(t *testing.T, l transport.Listener) *Conn {
 	return conn(t, c, Config{})
 }
 
-// held counts our descriptors and mappings of test memory.
-func held(t *testing.T) (fds, maps int) {
-	t.Helper()
-	dir, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range dir {
-		if to, _ := os.Readlink("/proc/self/fd/" + e.Name()); strings.Contains(to, "message-test") {
-			fds++
-		}
-	}
-	all, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fds, strings.Count(string(all), "message-test")
-}
-
 func wantNothingHeld(t *testing.T) {
 	t.Helper()
-	if fds, maps := held(t); fds != 0 || maps != 0 {
+	if fds, maps, err := proctest.Held("message-test"); fds != 0 || maps != 0 || err != nil {
 		t.Errorf("%d descriptors and %d mappings of memory are left", fds, maps)
 	}
 }

@@ -145,18 +145,6 @@ func sendSoon(t *testing.T, l *frame.Link, f *frame.Frame, seq int) {
 	}
 }
 
-// held counts our own descriptors and mappings of the pool.
-func held() (fds, maps int) {
-	dir, _ := os.ReadDir("/proc/self/fd")
-	for _, e := range dir {
-		if to, _ := os.Readlink("/proc/self/fd/" + e.Name()); strings.Contains(to, name) {
-			fds++
-		}
-	}
-	all, _ := os.ReadFile("/proc/self/maps")
-	return fds, strings.Count(string(all), "memfd:"+name)
-}
-
 // roleViewer checks each frame, looks again after it has been told that it is
 // kept, and says how many came and how many were mapped.
 func roleViewer(p *proctest.Self) error {
@@ -195,7 +183,10 @@ func roleViewer(p *proctest.Self) error {
 		n++
 		p.Sayf("seen %d", seq)
 	}
-	_, maps := held()
+	_, maps, err := proctest.Held("memfd:" + name)
+	if err != nil {
+		return err
+	}
 	p.Sayf("mapped %d", maps)
 	if err := r.Close(); err != nil {
 		return err
@@ -206,9 +197,9 @@ func roleViewer(p *proctest.Self) error {
 	if err := kept.Release(context.Background()); err != nil {
 		return err
 	}
-	fds, maps := held()
+	fds, maps, err := proctest.Held("memfd:" + name)
 	p.Sayf("left %d %d", fds, maps)
-	return nil
+	return err
 }
 
 // roleHolder receives N frames, keeps them and waits.
@@ -297,7 +288,7 @@ func TestFramesAreReused(t *testing.T) {
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
-		if fds, maps := held(); fds != 0 || maps != 0 {
+		if fds, maps, err := proctest.Held("memfd:" + name); fds != 0 || maps != 0 || err != nil {
 			t.Errorf("the owner is left with %d descriptors and %d mappings", fds, maps)
 		}
 		for _, v := range viewers {

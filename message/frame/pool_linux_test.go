@@ -109,12 +109,12 @@ func TestPoolClosed(t *testing.T) {
 		t.Errorf("Attach: %v", err)
 	}
 	a.Bytes()[0] = 1 // still mapped
-	if _, maps := held(); maps != 2 {
+	if _, maps, err := proctest.Held("memfd:" + name); maps != 2 || err != nil {
 		t.Errorf("%d mapped while 2 are held", maps)
 	}
 	a.Release()
 	b.Release()
-	if fds, maps := held(); fds != 0 || maps != 0 {
+	if fds, maps, err := proctest.Held("memfd:" + name); fds != 0 || maps != 0 || err != nil {
 		t.Errorf("%d descriptors and %d mappings are left", fds, maps)
 	}
 }

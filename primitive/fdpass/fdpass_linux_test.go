@@ -55,15 +55,6 @@ func tempFile(t testing.TB, content string) *os.File {
 	return f
 }
 
-func openDescriptors(t testing.TB) int {
-	t.Helper()
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(names)
-}
-
 func TestFilesTravelWithTheirBytes(t *testing.T) {
 	a, b := pair(t)
 	for _, content := range []string{"one", "two"} {
@@ -170,7 +161,7 @@ func TestTooManyFilesFromAHostilePeer(t *testing.T) {
 	for i := range fds {
 		fds[i] = int(os.Stderr.Fd())
 	}
-	before := openDescriptors(t)
+	before := proctest.Descriptors(t)
 	if err := raw.Control(func(fd uintptr) { err = unix.Sendmsg(int(fd), []byte("x"), unix.UnixRights(fds...), nil, 0) }); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +172,7 @@ func TestTooManyFilesFromAHostilePeer(t *testing.T) {
 	if len(files) != 0 || !errors.Is(err, fault.Exhausted) {
 		t.Errorf("Read = %d, %d files, %v, want none and fault.Exhausted", n, len(files), err)
 	}
-	if after := openDescriptors(t); after != before {
+	if after := proctest.Descriptors(t); after != before {
 		t.Errorf("%d descriptors were open before and %d are after", before, after)
 	}
 }

@@ -343,7 +343,7 @@ func TestNamedPatience(t *testing.T) {
 
 func TestNamedLeaksNothing(t *testing.T) {
 	warm := open(t, "leak", shm.NamedConfig{Size: 8})
-	before, maps := len(fds(t)), mappedNames(t)
+	before, maps := proctest.Descriptors(t), mappedNames(t)
 	for range 20 {
 		n := open(t, "leak", shm.NamedConfig{Size: 8})
 		_ = n.Close()
@@ -351,21 +351,12 @@ func TestNamedLeaksNothing(t *testing.T) {
 		_ = refused(t, fault.NotFound, "leak-not", shm.NamedConfig{})
 		_ = warm
 	}
-	if now := len(fds(t)); now > before {
+	if now := proctest.Descriptors(t); now > before {
 		t.Errorf("%d descriptors before, %d after", before, now)
 	}
 	if now := mappedNames(t); now > maps {
 		t.Errorf("%d mappings before, %d after", maps, now)
 	}
-}
-
-func fds(t *testing.T) []os.DirEntry {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return entries
 }
 
 func mappedNames(t *testing.T) int {

@@ -29,22 +29,13 @@ func wantExhausted(t *testing.T, err error) {
 	}
 }
 
-func descriptors(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
-}
-
 // Memory that is not there is an error when a segment is made, and not a fault
 // when it is touched.
 func TestCreateBeyondMemory(t *testing.T) {
-	size, before := more(t), descriptors(t)
+	size, before := more(t), proctest.Descriptors(t)
 	_, err := Create("huge", size)
 	wantExhausted(t, err)
-	if now := descriptors(t); now != before {
+	if now := proctest.Descriptors(t); now != before {
 		t.Errorf("%d descriptors before, %d after", before, now)
 	}
 }

@@ -30,7 +30,7 @@ const (
 type footprint struct{ descriptors, threads, resident, shared int }
 
 func footprintNow() (f footprint, err error) {
-	fds, err := os.ReadDir("/proc/self/fd")
+	fds, err := proctest.OpenFiles()
 	if err != nil {
 		return f, err
 	}

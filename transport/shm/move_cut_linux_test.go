@@ -162,7 +162,7 @@ func (f *cutFrame) goesOn(t *testing.T, cut int, glance bool) {
 func (f *cutFrame) ends(t *testing.T, cut int, glance bool) {
 	t.Helper()
 	c, e := f.begin(t, cut, glance)
-	mine := openFiles(t)
+	mine := proctest.Descriptors(t)
 	if cut%2 == 0 {
 		if err := c.CloseWrite(); err != nil {
 			t.Fatal(err)
@@ -176,7 +176,7 @@ func (f *cutFrame) ends(t *testing.T, cut int, glance bool) {
 	if err := c.Close(); err != nil {
 		t.Errorf("cut %d: %v", cut, err)
 	}
-	if n := openFiles(t); n >= mine { // the socket at least
+	if n := proctest.Descriptors(t); n >= mine { // the socket at least
 		t.Errorf("cut %d: %d descriptors after Close, %d before", cut, n, mine)
 	}
 }
@@ -195,13 +195,13 @@ func TestMoveWithMoreDescriptors(t *testing.T) {
 			t.Run(fmt.Sprintf("%s,server=%v,%d", f.name, f.server, cut), func(t *testing.T) {
 				c, e := f.begin(t, cut, false)
 				more := []int{segment(t), socketPair(t, unix.SOCK_STREAM)}
-				mine := openFiles(t)
+				mine := proctest.Descriptors(t)
 				e.send(f.frame[cut:], more...)
 				if _, err := c.Read(make([]byte, 8)); !errors.Is(err, fault.Protocol) {
 					t.Errorf("%v, want a protocol error", err)
 				}
 				_ = c.Close()
-				if n := openFiles(t); n >= mine { // the socket at least
+				if n := proctest.Descriptors(t); n >= mine { // the socket at least
 					t.Errorf("%d descriptors after Close, %d before", n, mine)
 				}
 			})

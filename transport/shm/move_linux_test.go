@@ -59,7 +59,7 @@ func TestTrafficAttaches(t *testing.T) {
 	budget := new(Budget)
 	opts := Options{RingSize: MinRingSize, Budget: budget}
 	for i := range 2 { // the first one starts whatever starts once
-		before := openFiles(t)
+		before := proctest.Descriptors(t)
 		a, b := pair(t, opts, opts)
 		echoes(t, a, b, worthFrames/4)
 		wantRings(t, false, a, b)
@@ -68,7 +68,7 @@ func TestTrafficAttaches(t *testing.T) {
 		}
 		echoes(t, a, b, worthFrames)
 		wantRings(t, true, a, b)
-		if n := openFiles(t) - before; n != 2 && i > 0 {
+		if n := proctest.Descriptors(t) - before; n != 2 && i > 0 {
 			t.Errorf("%d descriptors for two ends", n)
 		}
 		if n := a.MaxLoan(); n != MinRingSize/2 {
@@ -79,19 +79,10 @@ func TestTrafficAttaches(t *testing.T) {
 		if n := budget.Used(); n != 0 {
 			t.Errorf("%d bytes left of the budget", n)
 		}
-		if n := openFiles(t); n != before && i > 0 {
+		if n := proctest.Descriptors(t); n != before && i > 0 {
 			t.Errorf("%d descriptors after, %d before", n, before)
 		}
 	}
-}
-
-func openFiles(t *testing.T) int {
-	t.Helper()
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(names)
 }
 
 // A stream one way attaches rings too, whoever writes, though the writer never

@@ -203,21 +203,18 @@ type inventory struct{ files, maps, goroutines int }
 
 func takeInventory(t testing.TB) inventory {
 	t.Helper()
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
+	names, err1 := proctest.OpenFiles()
+	_, maps, err2 := proctest.Held("memfd:parley-ring")
+	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
 	files := 0
 	for _, name := range names { // a child's pipes stay until the test ends
-		if to, err := os.Readlink("/proc/self/fd/" + name.Name()); err == nil && !strings.HasPrefix(to, "pipe:") {
+		if name != "" && !strings.HasPrefix(name, "pipe:") {
 			files++
 		}
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return inventory{files, strings.Count(string(maps), "memfd:parley-ring"), runtime.NumGoroutine()}
+	return inventory{files, maps, runtime.NumGoroutine()}
 }
 
 // settled waits until nothing more than before is there.
