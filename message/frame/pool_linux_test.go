@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/message"
 	"github.com/parley-ipc/parley/message/frame"
 	"github.com/parley-ipc/parley/primitive/shm"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/proctest"
 	"github.com/parley-ipc/parley/primitive/shm"
 )
 
@@ -87,9 +88,12 @@ func TestNamedReplacedWhileWaiting(t *testing.T) {
 
 func timesOpen(t *testing.T, path string) (n int) {
 	t.Helper()
-	for _, e := range fds(t) {
-		to, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && strings.TrimSuffix(to, " (deleted)") == path {
+	names, err := proctest.OpenFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.TrimSuffix(name, " (deleted)") == path {
 			n++
 		}
 	}

@@ -4,13 +4,13 @@ package shm
 
 import (
 	"errors"
-	"os"
 	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/proctest"
 )
 
 // more is more memory than any machine has that runs this test.

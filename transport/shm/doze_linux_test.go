@@ -93,15 +93,8 @@ func TestDozeBecomesSlumber(t *testing.T) {
 
 // A knock that the peer forgot is found and counted.
 func TestForgottenKnockCounts(t *testing.T) {
-	c, r, _, got := dozing(t, t.Context())
-	r.writer.Publish(1)
-	if err := <-got; err != nil {
-		t.Fatal(err)
-	}
-	_ = c.Close()
-	if n := c.Counters().SafetyTimeouts.Load(); n != 1 {
-		t.Errorf("%d safety time-outs, want 1", n)
-	}
+	c, r, _ := tampered(t, Options{RingSize: MinRingSize, Spin: Off}, io.Discard)
+	wantForgotten(t, c, r, sleepAny|sleepKnock)
 }
 
 // Two that answer each other at once doze, and each is woken every time: with

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/proctest"
 )
 
 // echoes sends n bytes there and back, one by one.
