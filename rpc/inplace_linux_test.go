@@ -42,8 +42,19 @@ func TestMarshalledInPlace(t *testing.T) {
 			t.Fatalf("call %d: %s, want %s: %v", i, sum(out.GetPayload().GetBody()), sum(body), err)
 		}
 		if bad {
+			badRequest(t, c, body)
 			badStream(t, c, body)
 		}
+	}
+}
+
+// badRequest makes a call that cannot be marshalled, though it begins well.
+func badRequest(t *testing.T, c *rpc.Client, body []byte) {
+	t.Helper()
+	bad := &pb.SimpleRequest{Payload: &pb.Payload{Body: body}, ResponseStatus: &pb.EchoStatus{Message: "\xff"}}
+	_, err := rpc.Call[pb.SimpleRequest, pb.SimpleResponse](t.Context(), c, "/t.T/Echo", bad)
+	if status.Code(err) != codes.Internal {
+		t.Fatalf("a request that cannot be marshalled: %v", err)
 	}
 }
 

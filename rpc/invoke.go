@@ -101,17 +101,17 @@ func (c *conn) invoke(ctx context.Context, method string, req, reply any, opts *
 
 func (s *clientStream) unary(o *opening, req, reply any) error {
 	c := s.c
+	inPlace := false
 	if direct, ok := plainProto(s.opts.codec, req); ok && s.opts.comp == nil && len(o.files) == 0 {
-		if n := proto.Size(direct); n < small {
+		n := proto.Size(direct)
+		if inPlace = n >= small && c.w.direct(n); n < small || inPlace {
 			o.direct, o.size = direct, n
 		}
 	}
 	if o.direct == nil {
-		m, err := encode(s.opts.codec, s.opts.comp, req)
-		if err != nil {
+		if err := o.encode(s, req); err != nil {
 			return err
 		}
-		o.m = m
 	}
 	plain, size := o.m.sizes()
 	plain, size = plain+o.size, size+o.size // one of the two is nothing
@@ -122,6 +122,25 @@ func (s *clientStream) unary(o *opening, req, reply any) error {
 	if err := c.enter(s.ctx, s); err != nil {
 		return s.notBegun(err)
 	}
+	if err := s.begin(o, req, inPlace); err != nil {
+		return err
+	}
+	s.stats.sent(req, plain, size)
+	return s.answer(reply)
+}
+
+// begin sends the request, in place if that is worth it and there is room.
+func (s *clientStream) begin(o *opening, req any, inPlace bool) error {
+	c := s.c
+	if inPlace {
+		sent, err := c.openInPlace(s, o)
+		if sent || err != nil {
+			return err
+		}
+		if err := s.encodeLate(o, req); err != nil {
+			return err
+		}
+	}
 	later, err := c.open(s.ctx, s, o)
 	if err != nil {
 		if c.ended.Load() {
@@ -129,20 +148,43 @@ func (s *clientStream) unary(o *opening, req, reply any) error {
 		}
 		return err
 	}
-	if later {
-		if o.direct != nil {
-			if o.m, err = encode(nil, nil, req); err != nil {
-				s.abort(err)
-				return err
-			}
-		}
-		if err := c.sendMessage(s.ctx, &s.out, o.m, true); err != nil && s.ctx.Err() != nil {
-			s.abandon(s.ctx.Err())
-			return status.FromContextError(s.ctx.Err()).Err()
+	if !later {
+		return nil
+	}
+	if o.direct != nil {
+		if err := o.encode(s, req); err != nil {
+			s.abort(err)
+			return err
 		}
 	}
-	s.stats.sent(req, plain, size)
-	return s.answer(reply)
+	if err := c.sendMessage(s.ctx, &s.out, o.m, true); err != nil && s.ctx.Err() != nil {
+		s.abandon(s.ctx.Err())
+		return status.FromContextError(s.ctx.Err()).Err()
+	}
+	return nil
+}
+
+// encode marshals the request beside the ring.
+func (o *opening) encode(s *clientStream, req any) (err error) {
+	o.m, err = encode(s.opts.codec, s.opts.comp, req)
+	if err == nil {
+		o.direct, o.size = nil, 0
+	}
+	return err
+}
+
+// encodeLate is encode for a call that has its place, which it gives back if
+// it fails, by a panic even.
+func (s *clientStream) encodeLate(o *opening, req any) error {
+	done := false
+	defer func() {
+		if !done {
+			s.c.forget(s.id)
+		}
+	}()
+	err := o.encode(s, req)
+	done = err == nil
+	return err
 }
 
 // notBegun is the error of a call that found no place.

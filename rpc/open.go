@@ -27,10 +27,8 @@ type opening struct {
 	end      bool
 }
 
-// open begins the call s. The stream has its place, and nothing has been sent
-// of it. The message, if any, is taken over; if it does not fit the windows
-// later says that the caller sends it. On an error the place is given back.
-func (c *conn) open(ctx context.Context, s *clientStream, o *opening) (later bool, err error) {
+// openingOf is what goes before the message of an opening.
+func (s *clientStream) openingOf(o *opening) rpcwire.Opening {
 	r := rpcwire.Opening{Files: len(o.files), Metadata: o.pairs}
 	if !o.deadline.IsZero() {
 		r.Flags |= rpcwire.FlagTimeout
@@ -43,6 +41,14 @@ func (c *conn) open(ctx context.Context, s *clientStream, o *opening) (later boo
 	if len(o.files) > 0 {
 		r.Flags |= rpcwire.FlagFiles
 	}
+	return r
+}
+
+// open begins the call s. The stream has its place, and nothing has been sent
+// of it. The message, if any, is taken over; if it does not fit the windows
+// later says that the caller sends it. On an error the place is given back.
+func (c *conn) open(ctx context.Context, s *clientStream, o *opening) (later bool, err error) {
+	r := s.openingOf(o)
 	w := &c.w
 	w.mu.Lock()
 	if w.err != nil {
@@ -121,6 +127,35 @@ func (c *conn) nameMethod(r *rpcwire.Opening, method string) {
 		r.Method = uint32(len(c.named) + 1)
 		c.named[method] = r.Method
 	}
+}
+
+// openInPlace is open for a whole request that is marshalled where the peer
+// reads it, without the lock. It has done nothing if there is no room for it
+// now, or if the call would be the first to name its method: were it to fail,
+// others might have used the number. On an error, or a panic, the place is
+// given back.
+func (c *conn) openInPlace(s *clientStream, o *opening) (sent bool, err error) {
+	w, r := &c.w, s.openingOf(o)
+	r.Flags |= rpcwire.FlagMessage | rpcwire.FlagEnd
+	w.mu.Lock()
+	n, ok := c.named[o.method]
+	if !ok {
+		w.mu.Unlock()
+		return false, nil
+	}
+	r.Method, s.out.id = n, s.id
+	p, ok := w.placeFor(&s.out, rpcwire.Head{Kind: rpcwire.Open, Flags: r.Flags, Stream: s.id}, r.Append(nil), o.size)
+	if !ok {
+		w.mu.Unlock()
+		return false, nil
+	}
+	defer func() {
+		if !sent {
+			c.forget(s.id)
+		}
+	}()
+	err = w.sendPlaceUnlock(p, o.direct, true, nil)
+	return err == nil, err
 }
 
 // openWithFiles is the rest of open for a call with files. It is called with

@@ -4,7 +4,6 @@ package rpc_test
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -54,23 +53,30 @@ func (unspeakable) MarshalJSON() ([]byte, error) { panic("in JSON") }
 // TestPanicOfTheCaller: a call whose own request panics, and is recovered by
 // the program, has no place any more.
 func TestPanicOfTheCaller(t *testing.T) {
-	_, c := serve(t, "unix://"+filepath.Join(t.TempDir(), "s"), rpc.ServerConfig{Limits: rpc.Limits{MaxStreams: 1}})
-	for _, n := range []int{100, 20_000, 200_000} {
-		for _, weighed := range []bool{true, false} {
-			func() {
-				defer func() {
-					if recover() == nil {
-						t.Error("nothing panics")
+	for name, address := range addresses(t) {
+		t.Run(name, func(t *testing.T) {
+			_, c := serve(t, address, rpc.ServerConfig{Limits: rpc.Limits{MaxStreams: 1}})
+			for _, n := range []int{100, 20_000, 200_000, 2 << 20} {
+				for _, weighed := range []bool{true, false} {
+					panics(t, c, &bomb{&pb.SimpleResponse{Payload: payload(n)}, weighed})
+					if _, err := pb.NewTestServiceClient(c).UnaryCall(t.Context(), &pb.SimpleRequest{Payload: payload(n)}); err != nil {
+						t.Fatal("the next:", err)
 					}
-				}()
-				bad := &bomb{&pb.SimpleResponse{Payload: payload(n)}, weighed}
-				t.Error(c.Invoke(t.Context(), "/grpc.testing.TestService/UnaryCall", bad, new(pb.SimpleResponse)))
-			}()
-			if _, err := pb.NewTestServiceClient(c).UnaryCall(t.Context(), &pb.SimpleRequest{}); err != nil {
-				t.Fatal("the next:", err)
+				}
 			}
-		}
+		})
 	}
+}
+
+// panics calls with req, and wants it to panic.
+func panics(t *testing.T, c *rpc.Client, req any) {
+	t.Helper()
+	defer func() {
+		if recover() == nil {
+			t.Error("nothing panics")
+		}
+	}()
+	t.Error(c.Invoke(t.Context(), "/grpc.testing.TestService/UnaryCall", req, new(pb.SimpleResponse)))
 }
 
 // TestPanicWhileMarshalling: an answer whose marshalling panics, wherever it is
