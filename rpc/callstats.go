@@ -18,6 +18,7 @@ type callStats struct {
 	ctx      context.Context // with what the handlers hung on it
 	client   bool
 	begun    time.Time
+	half     bool                       // no End, as no Begin
 	headed   atomic.Bool                // the answer's header has been told of
 	header   func() metadata.MD         // of the answer
 	trailer  func() (metadata.MD, bool) // of the answer, if it has come or gone
@@ -46,6 +47,17 @@ func (s *serverStream) serveStats(b stats.Begin) context.Context {
 	b.BeginTime = s.stats.begun
 	s.stats.tell(&b)
 	return ctx
+}
+
+// halfServeStats is the same for a call to an unknown method: like grpc-go's,
+// the handlers hear of its header and trailer only, and not at all of a name
+// that is none.
+func (s *serverStream) halfServeStats() {
+	if handlers := s.c.serves.stats; len(handlers) > 0 && s.m.service != malformed {
+		_, s.stats = tagStats(s, handlers, &stats.RPCTagInfo{FullMethodName: s.m.full})
+		s.stats.half = true
+		s.tellOpening()
+	}
 }
 
 func tagStats(ctx context.Context, handlers []stats.Handler, info *stats.RPCTagInfo) (context.Context, *callStats) {
@@ -110,6 +122,9 @@ func (c *callStats) end(err error) {
 		case there:
 			c.tell(&stats.OutTrailer{Trailer: t})
 		}
+	}
+	if c.half {
+		return
 	}
 	c.tell(&stats.End{Client: c.client, BeginTime: c.begun, EndTime: time.Now(), Error: err, Trailer: t})
 }

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/parley-ipc/parley"
-	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/internal/rpcwire"
 	"github.com/parley-ipc/parley/rpc"
@@ -23,7 +22,6 @@ import (
 // TestDeniedAtTheDoor: who may not even connect is told so, by every handshake
 // of ours.
 func TestDeniedAtTheDoor(t *testing.T) {
-	nobody := auth.AuthorizerFunc(func(context.Context, auth.Identity, auth.Action, string) error { return fault.Denied })
 	for _, w := range ways() {
 		if w.budget != nil || w.stock {
 			continue

@@ -14,8 +14,8 @@ import (
 const maxPreface = 64 << 10 // that a peer may send before it has read our word
 
 // refuse tells a peer that the listener has denied that it was denied, in the
-// protocol in which it has begun to speak: HTTP/2 has no word for it. Its time
-// is bounded by t's deadline.
+// protocol in which it has begun to speak. Its time is bounded by t's deadline,
+// and how many are told at once by the listener (transport.ListenConfig).
 //
 // What the peer sends meanwhile is read: a close before that would be an error
 // of its next write, and on TCP take our word away from it.
@@ -28,6 +28,8 @@ func refuse(t transport.Conn) {
 		_, _ = t.Write(rpcwire.Hello{Status: rpcwire.StatusDenied, Window: minWindow, Total: minWindow}.Append(nil))
 	case string(b[:n]) == shm.Magic && local:
 		shm.Refuse(u.Socket())
+	case string(b[:n]) == http2Magic:
+		refuseHTTP2(t)
 	default:
 		return
 	}

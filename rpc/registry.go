@@ -111,9 +111,9 @@ func (r *registry) find(full string) *method {
 var malformed = new(service) // of a name that is none
 
 func (r *registry) lookUp(full string) *method {
-	name := strings.TrimPrefix(full, "/")
+	name, rooted := strings.CutPrefix(full, "/")
 	slash := strings.LastIndexByte(name, '/')
-	if slash < 0 {
+	if !rooted || slash < 0 {
 		return &method{full: full, service: malformed, missing: status.Newf(codes.Unimplemented, "malformed method name: %q", full)}
 	}
 	r.mu.RLock()

@@ -150,8 +150,13 @@ func (c *conn) method(r *rpcwire.Opening) (*method, error) {
 func (s *serverStream) begin(flags uint8, first []byte) (mine bool, err error) {
 	if st := s.unusable(); st != nil {
 		s.started = true
-		s.close(st, nil)
-		return true, nil
+		if s.m.missing == nil || len(s.c.serves.stats) == 0 {
+			s.close(st, nil)
+			return true, nil
+		}
+		s.in.wake = make(chan struct{}, 1)
+		go s.runMissing() // stats handlers are a program's
+		return s.takeIn(flags, first)
 	}
 	if s.m.unary != nil && flags&(rpcwire.FlagMessage|rpcwire.FlagPart|rpcwire.FlagEnd) == rpcwire.FlagMessage|rpcwire.FlagEnd && len(first) <= s.in.max {
 		m := message{b: first, compressed: flags&rpcwire.FlagCompressed != 0}
@@ -166,6 +171,20 @@ func (s *serverStream) begin(flags uint8, first []byte) (mine bool, err error) {
 		go s.runStream()
 	}
 	return s.takeIn(flags, first)
+}
+
+// runMissing ends a call to a method that is not there.
+func (s *serverStream) runMissing() {
+	st := s.m.missing
+	func() {
+		defer func() {
+			if p := recover(); p != nil {
+				st = s.panicked(p)
+			}
+		}()
+		s.halfServeStats()
+	}()
+	s.close(st, nil)
 }
 
 // unusable is why no handler can take the call.

@@ -281,3 +281,60 @@ func TestOpenTelemetry(t *testing.T) {
 		t.Errorf("%d spans of clients and %d of servers, want 4 and 4", len(parents), children)
 	}
 }
+
+// headed is a stats handler that notes each call when it has been told of its
+// trailer: some hear of nothing after that.
+type headed struct{ *watcher }
+
+func (h headed) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	t, ok := ctx.Value(callTag{}).(*told)
+	if !ok {
+		return // grpc-go's, of a name that is none
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t.events = append(t.events, fmt.Sprintf("%T", s))
+	if in, ok := s.(*stats.InHeader); ok {
+		t.events = append(t.events, in.FullMethod, fmt.Sprint(in.Header["echo"]))
+	}
+	if _, ok := s.(*stats.End); ok {
+		return
+	}
+	if _, ok := s.(*stats.OutTrailer); ok {
+		h.calls <- t.name + fmt.Sprint(t.events)
+	}
+}
+
+// TestStatsOfUnknownMethods: they are half told of, as grpc-go does, and told
+// what the caller sent; of a name that is none, nothing.
+func TestStatsOfUnknownMethods(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	server := headed{newWatcher()}
+	serve(t, "shm://"+path, rpc.ServerConfig{StatsHandlers: []stats.Handler{server}})
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "echo", "x")
+	all := map[string][]string{}
+	for name, cc := range bothDoors(t, path, newWatcher()) {
+		for _, method := range []string{"/nonsense", "/no.Such/Method", "/grpc.testing.TestService/None"} {
+			if err := cc.Invoke(ctx, method, &pb.SimpleRequest{Payload: payload(100_000)}, new(pb.SimpleResponse)); status.Code(err) != codes.Unimplemented {
+				t.Error(name, method, err)
+			}
+			s, err := cc.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, method)
+			if err == nil {
+				err = s.RecvMsg(new(pb.SimpleResponse))
+			}
+			if status.Code(err) != codes.Unimplemented {
+				t.Error(name, method, err)
+			}
+			if method != "/nonsense" {
+				all[name] = append(all[name], <-server.calls, <-server.calls)
+			}
+		}
+		if _, err := pb.NewTestServiceClient(cc).UnaryCall(ctx, &pb.SimpleRequest{}); err != nil {
+			t.Error(name, err)
+		}
+		all[name] = append(all[name], <-server.calls)
+	}
+	if ours, theirs := strings.Join(all["ours"], "\n"), strings.Join(all["grpc-go"], "\n"); ours != theirs || len(all["ours"]) != 5 {
+		t.Errorf("on our framing:\n%s\non HTTP/2:\n%s", ours, theirs)
+	}
+}

@@ -40,7 +40,7 @@ var edgePlays = []play{
 	{"edge/malformed names", func(s *scene) {
 		s.unary = func(context.Context, *pb.SimpleRequest) (*pb.SimpleResponse, error) { return response("ok"), nil }
 		s.start()
-		for _, name := range []string{"/", "//", "/noslash", "/a/", "//UnaryCall", service, service + "/UnaryCall", service + "unaryCall"} {
+		for _, name := range []string{"/", "//", "/noslash", "noslash", "", "a/b", service[1:] + "UnaryCall", "/a/", "//UnaryCall", service, service + "/UnaryCall", service + "unaryCall"} {
 			err := s.client.Invoke(s.ctx, name, request(""), new(pb.SimpleResponse))
 			s.saw("%q: %s", name, outcome(err))
 		}
