@@ -105,6 +105,18 @@ func (c oldCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	return c.Codec.Unmarshal(data.Materialize(), v)
 }
 
+// nameless is a codec of grpc.CallCustomCodec, whose calls say no more than
+// that they are gRPC's.
+type nameless struct{ marshaller }
+
+type marshaller interface {
+	Marshal(v any) ([]byte, error)
+	Unmarshal(data []byte, v any) error
+}
+
+// Name implements encoding.Codec.
+func (nameless) Name() string { return "" }
+
 // plainProto says that v under codec is nothing but protobuf, which we can
 // write and read in place. A nil codec is the default.
 func plainProto(codec encoding.CodecV2, v any) (proto.Message, bool) {

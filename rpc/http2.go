@@ -66,6 +66,8 @@ func (d *http2Door) build() {
 		grpc.MaxConcurrentStreams(uint32(cfg.Limits.MaxStreams)),
 		grpc.MaxHeaderListSize(uint32(cfg.Limits.MaxHeader)),
 		grpc.ConnectionTimeout(cfg.Limits.HandshakeTimeout),
+		grpc.KeepaliveEnforcementPolicy(cfg.KeepaliveEnforcement),
+		grpc.WaitForHandlers(cfg.WaitForHandlers),
 		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{d.unary}, cfg.UnaryInterceptors...)...),
 		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{d.stream}, cfg.StreamInterceptors...)...),
 	}

@@ -73,6 +73,8 @@ func (o *callOptions) apply(opts []grpc.CallOption) error {
 			o.codec = v.CodecV2
 		case grpc.ForceCodecCallOption:
 			o.codec = oldCodec{v.Codec}
+		case grpc.CustomCodecCallOption:
+			o.codec = oldCodec{nameless{v.Codec}}
 		}
 	}
 	return o.settle()

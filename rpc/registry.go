@@ -34,6 +34,8 @@ type registry struct {
 	other  *grpc.StreamDesc // takes what has no service or method, or nil
 	owner  bool             // auth is auth.OwnerOnly, whose answer holds for a connection
 	frozen bool             // guarded by mu: calls may come
+
+	handlers *sync.WaitGroup // that run; nil: nobody waits for them
 }
 
 func newRegistry(logger *slog.Logger, limits Limits, a auth.Authorizer) *registry {
@@ -144,6 +146,19 @@ func (r *registry) info() map[string]grpc.ServiceInfo {
 		all[name] = info
 	}
 	return all
+}
+
+// enter and leave count a handler that runs, if anybody waits for them.
+func (r *registry) enter() {
+	if r.handlers != nil {
+		r.handlers.Add(1)
+	}
+}
+
+func (r *registry) leave() {
+	if r.handlers != nil {
+		r.handlers.Done()
+	}
 }
 
 // freeze refuses services from now on.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/stats"
 
@@ -63,6 +64,15 @@ type ServerConfig struct {
 	// MaxPending bounds connections that have not yet said what they speak, a
 	// quarter of them for one identity. Default 256.
 	MaxPending int
+
+	// WaitForHandlers makes Stop wait until every handler has returned.
+	// Default: Stop ends their contexts, and GracefulStop alone waits.
+	WaitForHandlers bool
+
+	// KeepaliveEnforcement is how often clients over HTTP/2 may ask whether we
+	// are there. Default: grpc-go's, every five minutes with calls under way.
+	// Parley's framing minds only what a client leaves unread.
+	KeepaliveEnforcement keepalive.EnforcementPolicy
 
 	// NoHealth and NoReflection leave out grpc.health.v1 and
 	// grpc.reflection.v1, which are served otherwise.
@@ -124,6 +134,9 @@ func NewServer(cfg ServerConfig) *Server {
 		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, pending: map[string]int{},
 	}
 	s.registry.tokens, s.registry.stats = cfg.Tokens, cfg.StatsHandlers
+	if cfg.WaitForHandlers {
+		s.registry.handlers = new(sync.WaitGroup)
+	}
 	if cfg.UnknownServiceHandler != nil {
 		s.registry.other = &grpc.StreamDesc{Handler: cfg.UnknownServiceHandler, ServerStreams: true, ClientStreams: true}
 	}
@@ -268,6 +281,9 @@ func (s *Server) shut(gracefully bool) {
 		s.cancel()
 	}
 	wg.Wait()
+	if s.registry.handlers != nil {
+		s.registry.handlers.Wait()
+	}
 	s.cancel()
 	s.wg.Wait()
 }

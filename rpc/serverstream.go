@@ -168,6 +168,7 @@ func (s *serverStream) begin(flags uint8, first []byte) (mine bool, err error) {
 	if s.m.stream != nil {
 		s.started = true
 		s.c.heardOf++
+		s.c.serves.enter()
 		go s.runStream()
 	}
 	return s.takeIn(flags, first)
@@ -266,6 +267,7 @@ func (s *serverStream) takeIn(flags uint8, b []byte) (mine bool, err error) {
 // startUnary runs the handler here or in a goroutine. m may lie in the
 // reader's buffer.
 func (s *serverStream) startUnary(m message) (mine bool, err error) {
+	s.c.serves.enter()
 	if !s.m.pace.promoted() || s.c.w.try == nil {
 		if m.pooled == nil && len(m.b) > 0 {
 			m = copyMessage(m.b, m.compressed)
@@ -281,6 +283,7 @@ func (s *serverStream) startUnary(m message) (mine bool, err error) {
 }
 
 func (s *serverStream) runUnary(m message) {
+	defer s.c.serves.leave()
 	start := time.Now()
 	reply, st := s.handle(start, &m)
 	took := time.Since(start) - s.decoding // which is as long as the message, and not for the method to answer for
@@ -328,6 +331,7 @@ func (s *serverStream) panicked(p any) *status.Status {
 
 // runStream runs a streaming handler.
 func (s *serverStream) runStream() {
+	defer s.c.serves.leave()
 	s.close(s.verdictOr(s.handleStream()), nil)
 }
 
