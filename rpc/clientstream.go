@@ -359,6 +359,9 @@ func (s *clientStream) abort(err error) {
 	s.in.mu.Lock()
 	over := s.closed
 	s.end(status.Convert(err), nil)
+	if s.status.Code() == codes.OK {
+		s.status = status.Convert(err) // an OK without all messages would be nobody's
+	}
 	s.unpark()
 	s.in.drop()
 	s.in.mu.Unlock()
@@ -412,14 +415,14 @@ func (s *clientStream) recv(v any) error {
 	}
 	s.in.mu.Lock()
 	m, ok := s.in.take()
-	fail := s.in.fail
+	fail, gone := s.in.fail, s.in.gone
 	n := s.in.credit()
 	s.in.mu.Unlock()
 	if !ok {
 		if holds {
 			s.c.leaveRole()
 		}
-		if fail != nil && !s.statusKnown() {
+		if fail != nil && !gone { // it came before the status, whenever we look
 			s.abort(fail)
 			return fail
 		}
@@ -442,12 +445,6 @@ func (s *clientStream) recv(v any) error {
 		s.abort(err)
 	}
 	return err
-}
-
-func (s *clientStream) statusKnown() bool {
-	s.in.mu.Lock()
-	defer s.in.mu.Unlock()
-	return s.closed
 }
 
 // result is the status as an error, io.EOF for OK.
