@@ -236,6 +236,13 @@ func (s *clientStream) finish(st *status.Status) {
 // received, for an OK without its answer would be nobody's.
 func (s *clientStream) abandon(why error) {
 	s.in.mu.Lock()
+	over := s.closed
+	s.in.mu.Unlock()
+	if over {
+		return
+	}
+	s.c.w.halt(&s.out, io.EOF) // first: who hears of the end cannot send any more
+	s.in.mu.Lock()
 	if s.closed {
 		s.in.mu.Unlock()
 		return

@@ -3,6 +3,7 @@
 package rpc
 
 import (
+	"context"
 	"io"
 	"path/filepath"
 	"runtime"
@@ -22,12 +23,38 @@ func TestTooLargeBeforeTheStatus(t *testing.T) {
 }
 
 func tooLargeBefore(t *testing.T, end error) {
-	s := NewServer(ServerConfig{UnknownServiceHandler: func(_ any, s grpc.ServerStream) error {
+	t.Helper()
+	client := clientOf(t, func(_ any, s grpc.ServerStream) error {
 		if err := s.SendMsg(&pb.SimpleResponse{Username: "longer than allowed"}); err != nil {
 			return err
 		}
 		return end
-	}})
+	})
+	stream, err := client.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true}, "/t.T/Any", grpc.MaxCallRecvMsgSize(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.SendMsg(new(pb.Empty)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Header(); err != nil { // reads, and leaves the rest to the poller
+		t.Fatal(err)
+	}
+	for s := stream.(*clientStream); !over(s); { // the poller's knowledge, of which nobody is told who does not receive
+		runtime.Gosched()
+	}
+	if err := stream.RecvMsg(new(pb.SimpleResponse)); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("%v, want ResourceExhausted", err)
+	}
+	if err := stream.RecvMsg(new(pb.SimpleResponse)); status.Code(err) == codes.OK || err == io.EOF {
+		t.Errorf("%v, and it did not end well", err)
+	}
+}
+
+// clientOf is a client of a server that answers every call so.
+func clientOf(t *testing.T, h grpc.StreamHandler) *Client {
+	t.Helper()
+	s := NewServer(ServerConfig{UnknownServiceHandler: h})
 	address := "unix://" + filepath.Join(t.TempDir(), "s")
 	ln, err := s.Listen(t.Context(), address)
 	if err != nil {
@@ -39,40 +66,49 @@ func tooLargeBefore(t *testing.T, end error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = client.Close() }()
-	stream, err := client.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true}, "/t.T/Any", grpc.MaxCallRecvMsgSize(10))
+	t.Cleanup(func() {
+		_ = client.Close()
+		s.Stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return client
+}
+
+// TestSendingEndsFirst: nobody hears that a call has ended while it could still
+// be sent on.
+func TestSendingEndsFirst(t *testing.T) {
+	client := clientOf(t, func(_ any, s grpc.ServerStream) error {
+		<-s.Context().Done()
+		return s.Context().Err()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := client.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/t.T/Any")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.SendMsg(new(pb.Empty)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Header(); err != nil { // reads, and leaves the rest to the poller
-		t.Fatal(err)
-	}
-	awaitStatus(stream.(*clientStream))
-	if err := stream.RecvMsg(new(pb.SimpleResponse)); status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("%v, want ResourceExhausted", err)
-	}
-	if err := stream.RecvMsg(new(pb.SimpleResponse)); status.Code(err) == codes.OK || err == io.EOF {
-		t.Errorf("%v, and it did not end well", err)
-	}
-	s.Stop()
-	if err := <-served; err != nil {
-		t.Error(err)
-	}
-}
-
-// awaitStatus returns once the call is over: the poller's knowledge, of which
-// nobody is told who does not receive.
-func awaitStatus(s *clientStream) {
-	for {
-		s.in.mu.Lock()
-		closed := s.closed
-		s.in.mu.Unlock()
-		if closed {
-			return
+	s := stream.(*clientStream)
+	s.c.w.mu.Lock() // so that sending cannot end
+	cancel()
+	for range 1000 {
+		if over(s) {
+			t.Error("the call is over and may still be sent on")
+			break
 		}
 		runtime.Gosched()
 	}
+	s.c.w.mu.Unlock()
+	if err := stream.RecvMsg(new(pb.Empty)); status.Code(err) != codes.Canceled {
+		t.Errorf("%v, want Canceled", err)
+	}
+	if err := stream.SendMsg(new(pb.Empty)); err != io.EOF {
+		t.Errorf("%v, want EOF", err)
+	}
+}
+
+func over(s *clientStream) bool {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return s.closed
 }
