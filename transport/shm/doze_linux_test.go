@@ -6,8 +6,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"runtime"
-	"sync/atomic"
 	"testing"
 
 	"github.com/parley-ipc/parley/fault"
@@ -21,52 +21,90 @@ func warm(h *half) {
 	}
 }
 
-// dozing returns a connection whose reader dozes, in a goroutine whose result
-// comes on the channel, and its peer laid open.
-func dozing(t *testing.T, ctx context.Context) (*Conn, *rings, io.Closer, <-chan error) {
+// sleeper is a read under way in a goroutine, whose result comes on got, and
+// the word by which its owner was seen to sleep.
+type sleeper struct {
+	got    <-chan error
+	cancel context.CancelFunc
+	word   uint32
+}
+
+// asleep reads from c, whose peer has r, until that sleeps.
+func asleep(t *testing.T, c *Conn, r *rings) sleeper {
 	t.Helper()
-	c, r, sock := tampered(t, Options{RingSize: MinRingSize, Spin: Off}, io.Discard)
-	warm(&c.out.Load().rd.half)
+	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan error, 1)
 	go func() {
 		_, err := c.ReadContext(ctx, make([]byte, 1))
 		got <- err
 	}()
-	awaitSleep(pageOf(r.theirMap.Head).rsleep, sleepAny|sleepKnock)
-	return c, r, sock, got
+	return sleeper{got, cancel, awaitSleep(r)}
 }
 
-// awaitSleep returns once the word says that its owner sleeps like that.
-// Another side's word: there is no event to wait for.
-func awaitSleep(word *atomic.Uint32, how uint32) {
-	for word.Load()&(sleepAny|sleepKnock) != how {
+// awaitSleep returns the word of a reader once it sleeps. Another side's word:
+// there is no event to wait for.
+func awaitSleep(r *rings) uint32 {
+	for {
+		if word := pageOf(r.theirMap.Head).rsleep.Load(); word&sleepAny != 0 {
+			return word
+		}
 		runtime.Gosched()
+	}
+}
+
+// dozing is asleep until that dozes. A doze is short: one that has passed
+// unseen is followed by another read.
+func dozing(t *testing.T, c *Conn, r *rings) sleeper {
+	t.Helper()
+	for {
+		warm(&c.out.Load().rd.half)
+		s := asleep(t, c, r)
+		if s.word&sleepKnock != 0 {
+			return s
+		}
+		s.cancel()
+		if err := <-s.got; !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// rouseReader ends the sleep of a reader, which may have turned from a doze into a
+// slumber, as an honest peer does that has published.
+func rouseReader(t *testing.T, r *rings, sock *net.UnixConn) {
+	t.Helper()
+	if pageOf(r.theirMap.Head).rsleep.Load()&sleepKnock != 0 {
+		p := pageOf(r.ownMap.Head)
+		p.rknock.Add(1)
+		futex.Wake(p.rknock, 1)
+		return
+	}
+	if _, err := sock.Write(wakeUp); err != nil {
+		t.Fatal(err)
 	}
 }
 
 // Everything that ends a sleep on the socket ends a doze.
 func TestDozeEnds(t *testing.T) {
 	for name, test := range map[string]struct {
-		end  func(c *Conn, r *rings, sock io.Closer, cancel func())
+		end  func(c *Conn, r *rings, sock *net.UnixConn, cancel func())
 		want error
 	}{
-		"knock": {func(_ *Conn, r *rings, _ io.Closer, _ func()) {
+		"knock": {func(_ *Conn, r *rings, sock *net.UnixConn, _ func()) {
 			r.writer.Publish(1)
-			p := pageOf(r.ownMap.Head)
-			p.rknock.Add(1)
-			futex.Wake(p.rknock, 1)
+			rouseReader(t, r, sock)
 		}, nil},
-		"death":    {func(_ *Conn, _ *rings, sock io.Closer, _ func()) { _ = sock.Close() }, fault.PeerDied},
-		"close":    {func(c *Conn, _ *rings, _ io.Closer, _ func()) { _ = c.Close() }, fault.Closed},
-		"deadline": {func(c *Conn, _ *rings, _ io.Closer, _ func()) { _ = c.SetReadDeadline(longAgo) }, fault.Timeout},
-		"context":  {func(_ *Conn, _ *rings, _ io.Closer, cancel func()) { cancel() }, context.Canceled},
+		"death":    {func(_ *Conn, _ *rings, sock *net.UnixConn, _ func()) { _ = sock.Close() }, fault.PeerDied},
+		"close":    {func(c *Conn, _ *rings, _ *net.UnixConn, _ func()) { _ = c.Close() }, fault.Closed},
+		"deadline": {func(c *Conn, _ *rings, _ *net.UnixConn, _ func()) { _ = c.SetReadDeadline(longAgo) }, fault.Timeout},
+		"context":  {func(_ *Conn, _ *rings, _ *net.UnixConn, cancel func()) { cancel() }, context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			c, r, sock, got := dozing(t, ctx)
-			test.end(c, r, sock, cancel)
-			if err := <-got; !errors.Is(err, test.want) {
+			c, r, sock := tampered(t, Options{RingSize: MinRingSize, Spin: Off}, io.Discard)
+			s := dozing(t, c, r)
+			defer s.cancel()
+			test.end(c, r, sock, s.cancel)
+			if err := <-s.got; !errors.Is(err, test.want) {
 				t.Errorf("%v, want %v", err, test.want)
 			}
 			_ = c.Close()
@@ -80,21 +118,25 @@ func TestDozeEnds(t *testing.T) {
 // Whoever is not woken from a doze goes on to sleep on the socket, where it
 // holds no thread, and is woken there.
 func TestDozeBecomesSlumber(t *testing.T) {
-	_, r, sock, got := dozing(t, t.Context())
-	awaitSleep(pageOf(r.theirMap.Head).rsleep, sleepAny)
+	c, r, sock := tampered(t, Options{RingSize: MinRingSize, Spin: Off}, io.Discard)
+	s := dozing(t, c, r)
+	defer s.cancel()
+	for awaitSleep(r)&sleepKnock != 0 {
+		runtime.Gosched()
+	}
 	r.writer.Publish(1)
-	if _, err := sock.(io.Writer).Write(wakeUp); err != nil {
+	if _, err := sock.Write(wakeUp); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-got; err != nil {
+	if err := <-s.got; err != nil {
 		t.Error(err)
 	}
 }
 
 // A knock that the peer forgot is found and counted.
 func TestForgottenKnockCounts(t *testing.T) {
-	c, r, _ := tampered(t, Options{RingSize: MinRingSize, Spin: Off}, io.Discard)
-	wantForgotten(t, c, r, sleepAny|sleepKnock)
+	c, r, sock := tampered(t, Options{RingSize: MinRingSize, Spin: Off}, io.Discard)
+	wantForgotten(t, c, r, sock, dozing)
 }
 
 // Two that answer each other at once doze, and each is woken every time: with

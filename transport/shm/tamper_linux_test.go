@@ -134,30 +134,27 @@ func TestTamperedSleep(t *testing.T) {
 // A word that the peer forgot to send is what the safety time-out is for, and
 // it is counted.
 func TestSafetyTimeoutCounts(t *testing.T) {
-	c, r, _ := tampered(t, Options{RingSize: MinRingSize, Spin: Off}.WithSafety(50*time.Millisecond), io.Discard)
-	wantForgotten(t, c, r, sleepAny)
+	c, r, sock := tampered(t, Options{RingSize: MinRingSize, Spin: Off}.WithSafety(50*time.Millisecond), io.Discard)
+	wantForgotten(t, c, r, sock, asleep)
 }
 
 // wantForgotten publishes bytes of which a reader that sleeps like that is not
 // told, until it did sleep, and wants that counted, once. An announced sleep is
-// taken back, and rightly, if the byte comes before the reader's last look.
-func wantForgotten(t *testing.T, c *Conn, r *rings, how uint32) {
+// taken back, and rightly, if the byte comes before the reader's last look; one
+// that was over before the byte is followed by another, of which it is told.
+func wantForgotten(t *testing.T, c *Conn, r *rings, sock *net.UnixConn, sleeping func(*testing.T, *Conn, *rings) sleeper) {
 	t.Helper()
 	rd := &c.out.Load().rd.half
 	for rd.tally.safes == 0 && c.Counters().SafetyTimeouts.Load() == 0 {
-		if how&sleepKnock != 0 {
-			warm(rd)
-		}
-		got := make(chan error, 1)
-		go func() {
-			_, err := c.Read(make([]byte, 1))
-			got <- err
-		}()
-		awaitSleep(pageOf(r.theirMap.Head).rsleep, how)
+		s := sleeping(t, c, r)
 		r.writer.Publish(1)
-		if err := <-got; err != nil {
+		if pageOf(r.theirMap.Head).rsleep.Load() != s.word {
+			rouseReader(t, r, sock)
+		}
+		if err := <-s.got; err != nil {
 			t.Fatal(err)
 		}
+		s.cancel()
 	}
 	_ = c.Close()
 	if n := c.Counters().SafetyTimeouts.Load(); n != 1 {
