@@ -61,6 +61,7 @@ type conn struct {
 	total   int        // what it may still send
 	methods []*method
 	own     *clientStream // of the holder: its answer need not be copied
+	clock   time.Time     // when the holder has looked at it since its last read; else zero
 	answers atomic.Bool   // answers are queued and not yet sent
 
 	// Handlers that run where their call was read, inline.go.

@@ -42,6 +42,10 @@ type waiting struct {
 	unacked int // guarded by mu: given back here, and not yet told to the peer
 }
 
+func newInbox(l *Limits) *inbox {
+	return &inbox{waiting: waiting{wake: make(chan struct{}, 1), window: l.StreamWindow, full: l.StreamWindow, max: l.MaxMessage}}
+}
+
 var errWindow = fmt.Errorf("%w: more than the window allows", rpcwire.ErrFrame)
 
 func cost(n int) int { return n + rpcwire.Overhead }

@@ -42,6 +42,15 @@ func (p *pace) ran(d time.Duration) {
 	}
 }
 
+// now is the time, to what one handler that runs here and its neighbours' frames
+// take. The caller holds the role.
+func (c *conn) now() time.Time {
+	if c.clock.IsZero() {
+		c.clock = time.Now()
+	}
+	return c.clock
+}
+
 // handOn is called for the holder of the role by the handler that it runs, or
 // by the guard. What is left in the buffer moves to a new one, for the handler
 // may still read the old.

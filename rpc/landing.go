@@ -56,7 +56,7 @@ func (c *conn) inboxOf(id uint32) *inbox {
 			return &s.in
 		}
 	} else if s := c.served(id); s != nil {
-		return &s.in
+		return s.in
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (s *serverStream) retire() {
 func (s *serverStream) over(err error) {
 	s.cancel(context.Canceled)
 	s.dropFiles()
-	if s.in.wake != nil {
+	if s.in != nil {
 		s.in.mu.Lock()
 		s.in.drop()
 		s.in.mu.Unlock()

@@ -164,6 +164,7 @@ type filesReader interface {
 }
 
 func (c *conn) read(ctx context.Context, p []byte) (int, error) {
+	c.clock = time.Time{}
 	if t, ok := c.t.(filesReader); ok {
 		n, files, err := t.ReadFilesContext(ctx, p)
 		return n, errors.Join(err, c.keepFiles(files))

@@ -41,7 +41,7 @@ type serverStream struct {
 	stats    *callStats
 	decoding time.Duration // what parsing a large message has taken
 
-	in inbox
+	in *inbox // nil: the request came whole, with the call
 
 	cmu   sync.Mutex // the context
 	cause error
@@ -97,7 +97,6 @@ func (c *conn) onOpen(h rpcwire.Head, p []byte) (mine bool, err error) {
 	}
 	s := &serverStream{c: c, id: h.Stream, m: m, peer: c.peer}
 	s.out.id, s.out.credit = h.Stream, int(c.hello.Window)
-	s.in.window, s.in.full, s.in.max = c.limits.StreamWindow, c.limits.StreamWindow, c.limits.MaxMessage
 	if r.Files > 0 {
 		if len(c.files) < r.Files {
 			return true, fmt.Errorf("%w: files that did not come", rpcwire.ErrFrame)
@@ -119,7 +118,7 @@ func (c *conn) onOpen(h rpcwire.Head, p []byte) (mine bool, err error) {
 		return true, nil
 	}
 	if h.Flags&rpcwire.FlagTimeout != 0 {
-		s.deadline = time.Now().Add(r.Timeout)
+		s.deadline = c.now().Add(r.Timeout)
 	}
 	if h.Flags&rpcwire.FlagExtra != 0 {
 		s.pairs = append(rpcwire.Pairs(nil), r.Metadata...)
@@ -154,16 +153,16 @@ func (s *serverStream) begin(flags uint8, first []byte) (mine bool, err error) {
 			s.close(st, nil)
 			return true, nil
 		}
-		s.in.wake = make(chan struct{}, 1)
+		s.in = newInbox(&s.c.limits)
 		go s.runMissing() // stats handlers are a program's
 		return s.takeIn(flags, first)
 	}
-	if s.m.unary != nil && flags&(rpcwire.FlagMessage|rpcwire.FlagPart|rpcwire.FlagEnd) == rpcwire.FlagMessage|rpcwire.FlagEnd && len(first) <= s.in.max {
+	if s.m.unary != nil && flags&(rpcwire.FlagMessage|rpcwire.FlagPart|rpcwire.FlagEnd) == rpcwire.FlagMessage|rpcwire.FlagEnd && len(first) <= s.c.limits.MaxMessage {
 		m := message{b: first, compressed: flags&rpcwire.FlagCompressed != 0}
-		s.started, s.in.ended = true, true
+		s.started = true
 		return s.startUnary(m)
 	}
-	s.in.wake = make(chan struct{}, 1)
+	s.in = newInbox(&s.c.limits)
 	s.out.wake = make(chan struct{}, 1)
 	if s.m.stream != nil {
 		s.started = true
@@ -212,6 +211,9 @@ func (s *serverStream) onMessage(h rpcwire.Head, p []byte) (mine bool, err error
 
 // takeIn takes in a part of a message, or the caller's end.
 func (s *serverStream) takeIn(flags uint8, b []byte) (mine bool, err error) {
+	if s.in == nil {
+		return true, errWindow // more than the one request
+	}
 	s.in.mu.Lock()
 	if flags&rpcwire.FlagMessage != 0 {
 		err = s.in.add(flags, b)
@@ -273,30 +275,41 @@ func (s *serverStream) startUnary(m message) (mine bool, err error) {
 			m = copyMessage(m.b, m.compressed)
 		}
 		s.c.heardOf++
-		go s.runUnary(m)
+		go s.runUnary(time.Time{}, m)
 		return true, nil
 	}
+	start := s.c.now() // as the holder, which from here on the guard may end
 	s.inline.Store(isInline)
 	s.c.watch(s)
-	s.runUnary(m)
-	return s.inline.CompareAndSwap(isInline, isFinished), nil
+	end := s.runUnary(start, m)
+	if !s.inline.CompareAndSwap(isInline, isFinished) {
+		return false, nil
+	}
+	s.c.clock = end
+	return true, nil
 }
 
-func (s *serverStream) runUnary(m message) {
+// runUnary runs the handler, from start on or, if that is zero, from now, and
+// says when it has ended.
+func (s *serverStream) runUnary(start time.Time, m message) (end time.Time) {
 	defer s.c.serves.leave()
-	start := time.Now()
-	reply, st := s.handle(start, &m)
-	took := time.Since(start) - s.decoding // which is as long as the message, and not for the method to answer for
+	if start.IsZero() {
+		start = time.Now()
+	}
+	reply, st := s.handle(&m)
+	end = time.Now()
+	took := end.Sub(start) - s.decoding // which is as long as the message, and not for the method to answer for
 	m.free()
 	s.m.pace.ran(took)
 	if s.inline.Load() == isInline {
 		s.c.running.CompareAndSwap(s, nil) // the guard may hand the role on right now
 	}
 	s.close(st, reply)
+	return end
 }
 
 // handle runs the handler of a unary call.
-func (s *serverStream) handle(start time.Time, m *message) (reply any, st *status.Status) {
+func (s *serverStream) handle(m *message) (reply any, st *status.Status) {
 	defer func() {
 		if p := recover(); p != nil {
 			reply, st = nil, s.panicked(p)
@@ -312,7 +325,7 @@ func (s *serverStream) handle(start time.Time, m *message) (reply any, st *statu
 			from := time.Now()
 			defer func() { s.decoding = time.Since(from) }()
 		}
-		err := decode(s.codec, s.encoding, s.in.max, m, v, "error unmarshalling request")
+		err := decode(s.codec, s.encoding, s.c.limits.MaxMessage, m, v, "error unmarshalling request")
 		if err == nil {
 			s.stats.got(v, m)
 		}
