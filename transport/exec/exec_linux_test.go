@@ -178,13 +178,14 @@ func TestFilesNeedATake(t *testing.T) {
 func TestParleyRequired(t *testing.T) {
 	for _, tc := range []struct {
 		command string
+		patient time.Duration
 		want    string
 	}{
-		{"cat?parley=true", "did not take"},
-		{"false?parley=true", "exit status 1"},
+		{"cat?parley=true", 100 * time.Millisecond, "did not take"},
+		{"false?parley=true", time.Minute, "exit status 1"}, // told as soon as it has ended
 	} {
 		cfg := exec.Config{}
-		cfg.HandshakeTimeout = 100 * time.Millisecond
+		cfg.HandshakeTimeout = tc.patient
 		_, err := exec.Dial(t.Context(), program(t, tc.command), cfg)
 		if !errors.Is(err, fault.Protocol) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want a protocol error with %q", tc.command, err, tc.want)
