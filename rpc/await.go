@@ -96,10 +96,6 @@ func (s *clientStream) keepLoans() {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	for i := s.in.head; i < len(s.in.q); i++ {
-		if m := &s.in.q[i]; m.pooled == nil && len(m.b) > 0 {
-			owed := m.owed
-			*m = copyMessage(m.b, m.compressed)
-			m.owed = owed
-		}
+		s.in.q[i].own()
 	}
 }

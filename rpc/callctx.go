@@ -143,6 +143,7 @@ func contentType(subtype string) string {
 func (s *serverStream) handOn() {
 	if s.inline.Load() == isInline && s.inline.CompareAndSwap(isInline, isHandedOn) {
 		s.c.running.CompareAndSwap(s, nil)
+		s.redeem()
 		s.c.handOn()
 	}
 }

@@ -181,7 +181,7 @@ func (s *clientStream) setHeader(pairs rpcwire.Pairs) {
 
 // onClose is the last that is heard of the stream; it has left the table.
 func (s *clientStream) onClose(h rpcwire.Head, p []byte) error {
-	r, err := rpcwire.ParseClosing(h.Flags, p)
+	r, err := s.c.parseClosing(h.Flags, p)
 	if err != nil {
 		return err
 	}

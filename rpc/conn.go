@@ -53,7 +53,10 @@ type conn struct {
 	heardOf int // streams that the last dispatchAll has woken
 	in      []byte
 	r, n    int
-	brimful bool // the last read has left no room
+	lent    bool   // in is the transport's own memory, lent.go
+	shelf   []byte // our own buffer meanwhile
+	scratch []byte // for copies of what is lent
+	brimful bool   // the last read has left no room
 	landing landing
 	sip     bool       // a part has landed: read the next one's head, and no more
 	files   []*os.File // that no call has claimed yet
@@ -63,6 +66,8 @@ type conn struct {
 	own     *clientStream // of the holder: its answer need not be copied
 	clock   time.Time     // when the holder has looked at it since its last read; else zero
 	answers atomic.Bool   // answers are queued and not yet sent
+	lender  readLender    // nil: what comes is copied
+	pledges sync.Mutex    // over the request of a handler that runs inline, where that is lent
 
 	// Handlers that run where their call was read, inline.go.
 	running  atomic.Pointer[serverStream]
@@ -134,6 +139,7 @@ func newConn(t transport.Conn, dialled bool, hello rpcwire.Hello, cfg connConfig
 	c.w = writer{t: t, c: c, credit: int(hello.Total), born: time.Now(), lastSoon: -time.Hour}
 	c.w.try, _ = t.(tryWriter)
 	c.w.lend, _ = t.(tryLender)
+	c.lender, _ = t.(readLender)
 	_, c.w.cheap = t.(transport.Lender)
 	c.w.quiet = sync.NewCond(&c.w.mu)
 	c.minder = time.AfterFunc(time.Hour, c.mind)
@@ -191,6 +197,7 @@ func (c *conn) fail(err error) {
 				s.cancel(context.Canceled)
 			}
 		}
+		c.letGo()
 		if c.onEnd != nil {
 			c.onEnd()
 		}

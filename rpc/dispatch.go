@@ -20,13 +20,15 @@ func (c *conn) dispatchAll(own *clientStream) (mine bool, err error) {
 		}
 	}
 	for c.n-c.r >= rpcwire.HeadSize {
-		h, err := rpcwire.ParseHead(c.in[c.r:])
+		h, err := c.head()
 		if err != nil {
 			return true, err
 		}
 		end := c.r + rpcwire.HeadSize + int(h.Length)
 		if end > c.n {
-			c.land(h)
+			if !c.lent {
+				c.land(h)
+			}
 			break
 		}
 		p := c.in[c.r+rpcwire.HeadSize : end : end]
@@ -51,6 +53,7 @@ func (c *conn) flushAnswers() {
 }
 
 func (c *conn) dispatch(h rpcwire.Head, p []byte) (mine bool, err error) {
+	p = c.private(h, p)
 	if h.Stream == 0 {
 		return true, c.onConn(h, p)
 	}

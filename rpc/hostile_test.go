@@ -27,7 +27,12 @@ func intruder(t *testing.T, address string) transport.Conn {
 
 func intruderWith(t *testing.T, address string, hello rpcwire.Hello) transport.Conn {
 	t.Helper()
-	c, err := parley.Dial(t.Context(), address)
+	return intruderBy(t, parley.Dialer{}, address, hello)
+}
+
+func intruderBy(t *testing.T, d parley.Dialer, address string, hello rpcwire.Hello) transport.Conn {
+	t.Helper()
+	c, err := d.Dial(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,10 +70,37 @@ const duplex = "/grpc.testing.TestService/FullDuplexCall"
 func TestHostileFrames(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	_, good := serve(t, "shm://"+path, rpc.ServerConfig{})
+	for name, bytes := range hostileFrames() {
+		t.Run(name, func(t *testing.T) {
+			for _, scheme := range []string{"unix://", "shm://"} {
+				costsTheConnection(t, intruder(t, scheme+path), bytes)
+			}
+		})
+	}
+	if _, err := pb.NewTestServiceClient(good).UnaryCall(t.Context(), &pb.SimpleRequest{Payload: payload(1000)}); err != nil {
+		t.Error("the neighbour:", err)
+	}
+}
+
+func costsTheConnection(t *testing.T, c transport.Conn, bytes []byte) {
+	t.Helper()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	go func() { _, _ = c.Write(bytes) }() // the server may not read all of it
+	for {
+		if _, err := c.Read(make([]byte, 4096)); err != nil {
+			if ne, ok := err.(interface{ Timeout() bool }); ok && ne.Timeout() {
+				t.Error("the connection stands")
+			}
+			break
+		}
+	}
+}
+
+func hostileFrames() map[string][]byte {
 	tooBig := make([]byte, 12)
 	binary.LittleEndian.PutUint32(tooBig, 1<<31)
 	tooBig[4] = byte(rpcwire.Ping)
-	for name, bytes := range map[string][]byte{
+	return map[string][]byte{
 		"a payload too large":      tooBig,
 		"an unknown kind":          rawFrame(99, 0, 0, nil),
 		"a call on number 1":       rawOpen(1, duplex, nil),
@@ -89,25 +121,6 @@ func TestHostileFrames(t *testing.T) {
 		"parts of more than all":   parts(200<<10, 100<<10, 128<<10),
 		"an end before the end":    append(parts(200<<10, 100<<10), rawFrame(rpcwire.Message, rpcwire.FlagMessage, 3, make([]byte, 60<<10))...),
 		"a part that goes on":      append(parts(200<<10, 100<<10), rawFrame(rpcwire.Message, rpcwire.FlagMessage|rpcwire.FlagPart, 3, make([]byte, 100<<10))...),
-	} {
-		t.Run(name, func(t *testing.T) {
-			for _, scheme := range []string{"unix://", "shm://"} {
-				c := intruder(t, scheme+path)
-				_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-				go func() { _, _ = c.Write(bytes) }() // the server may not read all of it
-				for {
-					if _, err := c.Read(make([]byte, 4096)); err != nil {
-						if ne, ok := err.(interface{ Timeout() bool }); ok && ne.Timeout() {
-							t.Error("the connection stands")
-						}
-						break
-					}
-				}
-			}
-		})
-	}
-	if _, err := pb.NewTestServiceClient(good).UnaryCall(t.Context(), &pb.SimpleRequest{Payload: payload(1000)}); err != nil {
-		t.Error("the neighbour:", err)
 	}
 }
 

@@ -5,6 +5,7 @@ package rpc
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -76,7 +77,7 @@ func (in *inbox) add(flags uint8, b []byte) error {
 		if len(b) < 4 {
 			return rpcwire.ErrFrame
 		}
-		in.begin(int(binary.LittleEndian.Uint32(b)), 16*len(b), flags&rpcwire.FlagCompressed != 0, quay)
+		in.begin(int(min(binary.LittleEndian.Uint32(b), math.MaxInt32)), 16*len(b), flags&rpcwire.FlagCompressed != 0, quay)
 		b = b[4:]
 	}
 	if len(in.part)+len(b) > in.need || len(b) == 0 {

@@ -53,11 +53,15 @@ func (c *conn) now() time.Time {
 
 // handOn is called for the holder of the role by the handler that it runs, or
 // by the guard. What is left in the buffer moves to a new one, for the handler
-// may still read the old.
+// may still read the old; what is lent goes back, and is lent again.
 func (c *conn) handOn() {
-	in := make([]byte, max(firstBuffer, c.n-c.r))
-	c.n = copy(in, c.in[c.r:c.n])
-	c.in, c.r = in, 0
+	if c.lent {
+		c.giveBack()
+	} else {
+		in := make([]byte, max(firstBuffer, c.n-c.r))
+		c.n = copy(in, c.in[c.r:c.n])
+		c.in, c.r = in, 0
+	}
 	go c.hold() // takes over our place in the crew, too
 }
 

@@ -11,20 +11,23 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	pb "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/parley-ipc/parley"
 	"github.com/parley-ipc/parley/internal/rpcwire"
 	"github.com/parley-ipc/parley/rpc"
+	"github.com/parley-ipc/parley/transport/shm"
 )
 
 // sumServer answers a message with its check sum.
-func sumServer(t *testing.T, address string) {
+func sumServer(t *testing.T, address string, opts shm.Options) {
 	t.Helper()
-	s := rpc.NewServer(rpc.ServerConfig{})
+	s := rpc.NewServer(rpc.ServerConfig{SHM: opts})
 	handle(t, s, "/t.T/Sum", func(_ context.Context, in *pb.SimpleRequest) (*pb.SimpleResponse, error) {
 		return &pb.SimpleResponse{Username: sum(in.GetPayload().GetBody())}, nil
 	})
@@ -84,11 +87,14 @@ func answerOf(c io.Reader) (*pb.SimpleResponse, error) {
 // in, it is put together as it was.
 func TestPartsLand(t *testing.T) {
 	dir := t.TempDir()
-	for _, scheme := range []string{"unix", "shm"} {
-		t.Run(scheme, func(t *testing.T) {
-			address := scheme + "://" + filepath.Join(dir, scheme)
-			sumServer(t, address)
-			c := intruder(t, address)
+	for name, opts := range map[string]shm.Options{
+		"unix": {}, "shm": {}, "shm, trusted": {Trusted: true}, "shm, trusted, small rings": {Trusted: true, RingSize: shm.MinRingSize},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scheme, _, _ := strings.Cut(name, ",")
+			address := scheme + "://" + filepath.Join(dir, strings.ReplaceAll(name, " ", ""))
+			sumServer(t, address, opts)
+			c := intruderBy(t, parley.Dialer{SHM: opts}, address, rpcwire.Hello{Window: 1 << 20, Total: 1 << 20})
 			_ = c.SetDeadline(time.Now().Add(time.Minute))
 			r := rand.New(rand.NewPCG(1, 2))
 			for range 60 {

@@ -29,6 +29,15 @@ func copyMessage(b []byte, compressed bool) message {
 	return message{b: *p, pooled: p, compressed: compressed}
 }
 
+// own makes a loan a copy of our own.
+func (m *message) own() {
+	if m.pooled == nil && len(m.b) > 0 {
+		owed := m.owed
+		*m = copyMessage(m.b, m.compressed)
+		m.owed = owed
+	}
+}
+
 func (m *message) free() {
 	if m.pooled != nil {
 		pool.Put(m.pooled)

@@ -30,6 +30,8 @@ type way struct {
 	address func(t testing.TB) string
 	stock   bool        // by a grpc-go client
 	budget  *shm.Budget // of a client that has none: it falls back to the socket
+	trusted bool        // both sides read in place
+	ring    int         // of both sides
 	certs   func(t testing.TB) (server, client tls.Config)
 }
 
@@ -49,6 +51,7 @@ func ways() []way {
 	return []way{
 		{name: "shm", address: inDir("shm")},
 		{name: "unix", address: inDir("unix")},
+		{name: "shm, trusted", address: inDir("shm"), trusted: true},
 		{name: "tcp", address: onLoopback("tcp")},
 		{name: "tls", address: onLoopback("tls"), certs: certificates},
 		{name: "fifo", address: inDir("fifo")},
@@ -61,11 +64,11 @@ func ways() []way {
 	}
 }
 
-// longWays are those that the long tests go: under the race detector only the
-// two that differ in what is ours.
+// longWays are those that the long tests go: under the race detector only
+// those that differ in what is ours.
 func longWays() []way {
 	if raced {
-		return ways()[:2]
+		return ways()[:3]
 	}
 	return ways()
 }
@@ -118,11 +121,15 @@ func (w way) listen(t testing.TB) parley.ListenConfig {
 
 func (w way) dialer(t testing.TB) parley.Dialer {
 	t.Helper()
-	d := parley.Dialer{SHM: shm.Options{Budget: w.budget}}
+	d := parley.Dialer{SHM: w.shm()}
 	if w.certs != nil {
 		_, d.TLS = w.certs(t)
 	}
 	return d
+}
+
+func (w way) shm() shm.Options {
+	return shm.Options{Budget: w.budget, Trusted: w.trusted, RingSize: w.ring}
 }
 
 // backend is our server reached that way.
@@ -133,6 +140,7 @@ func (w way) backend() rpctest.Backend {
 			Authorizer:        everyone,
 			Logger:            slog.New(slog.NewTextHandler(t.Output(), nil)),
 			Listen:            w.listen(t),
+			SHM:               shm.Options{Trusted: w.trusted, RingSize: w.ring},
 			UnaryInterceptors: o.Unary, StreamInterceptors: o.Stream,
 			Limits: rpc.Limits{MaxMessage: o.MaxRecv, MaxSendMessage: o.MaxSend, MaxStreams: o.MaxStreams, MaxHeader: o.MaxHeader},
 		})

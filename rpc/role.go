@@ -39,6 +39,9 @@ func (c *conn) takeRole() bool {
 
 func (c *conn) leaveRole() {
 	c.role.Store(0)
+	if c.ended.Load() {
+		c.letGo()
+	}
 	if c.waiters.Load() > 0 || c.serves != nil {
 		c.someoneReads()
 		return
@@ -102,6 +105,7 @@ func (c *conn) hold() {
 		}
 		if err != nil {
 			c.fail(err)
+			c.giveBack()
 			c.closeFiles()
 			c.crew.discharge()
 			return
@@ -128,6 +132,9 @@ func (c *conn) yield() {
 func (c *conn) fill(ctx context.Context) error {
 	if c.landing.to != nil {
 		return c.fillLanding(ctx)
+	}
+	if c.lender != nil && c.borrow(ctx) {
+		return c.filled(1, nil)
 	}
 	if c.r > 0 {
 		c.n = copy(c.in, c.in[c.r:c.n])

@@ -40,6 +40,7 @@ type serverStream struct {
 	started  bool // of the reader's holder: the handler runs, or has run
 	stats    *callStats
 	decoding time.Duration // what parsing a large message has taken
+	pledged  *message      // the request, if it is lent: then c.pledges is held to use it
 
 	in *inbox // nil: the request came whole, with the call
 
@@ -79,7 +80,7 @@ func (t *transportStream) SetTrailer(md metadata.MD) error {
 
 // onOpen is called by the reader's holder.
 func (c *conn) onOpen(h rpcwire.Head, p []byte) (mine bool, err error) {
-	r, err := rpcwire.ParseOpening(h.Flags, p)
+	r, err := c.parseOpening(h.Flags, p)
 	if err != nil {
 		return true, err
 	}
@@ -271,17 +272,16 @@ func (s *serverStream) takeIn(flags uint8, b []byte) (mine bool, err error) {
 func (s *serverStream) startUnary(m message) (mine bool, err error) {
 	s.c.serves.enter()
 	if !s.m.pace.promoted() || s.c.w.try == nil {
-		if m.pooled == nil && len(m.b) > 0 {
-			m = copyMessage(m.b, m.compressed)
-		}
+		m.own()
 		s.c.heardOf++
-		go s.runUnary(time.Time{}, m)
+		go s.runUnary(time.Time{}, &m)
 		return true, nil
 	}
 	start := s.c.now() // as the holder, which from here on the guard may end
 	s.inline.Store(isInline)
+	s.pledge(&m)
 	s.c.watch(s)
-	end := s.runUnary(start, m)
+	end := s.runUnary(start, &m)
 	if !s.inline.CompareAndSwap(isInline, isFinished) {
 		return false, nil
 	}
@@ -291,15 +291,15 @@ func (s *serverStream) startUnary(m message) (mine bool, err error) {
 
 // runUnary runs the handler, from start on or, if that is zero, from now, and
 // says when it has ended.
-func (s *serverStream) runUnary(start time.Time, m message) (end time.Time) {
+func (s *serverStream) runUnary(start time.Time, m *message) (end time.Time) {
 	defer s.c.serves.leave()
 	if start.IsZero() {
 		start = time.Now()
 	}
-	reply, st := s.handle(&m)
+	reply, st := s.handle(m)
 	end = time.Now()
 	took := end.Sub(start) - s.decoding // which is as long as the message, and not for the method to answer for
-	m.free()
+	s.freeRequest(m)
 	s.m.pace.ran(took)
 	if s.inline.Load() == isInline {
 		s.c.running.CompareAndSwap(s, nil) // the guard may hand the role on right now
@@ -321,11 +321,7 @@ func (s *serverStream) handle(m *message) (reply any, st *status.Status) {
 	}
 	r := s.c.serves
 	reply, err := s.m.unary.Handler(s.m.service.impl, ctx, func(v any) error {
-		if len(m.b) >= small {
-			from := time.Now()
-			defer func() { s.decoding = time.Since(from) }()
-		}
-		err := decode(s.codec, s.encoding, s.c.limits.MaxMessage, m, v, "error unmarshalling request")
+		err := s.parse(m, v)
 		if err == nil {
 			s.stats.got(v, m)
 		}
@@ -335,6 +331,15 @@ func (s *serverStream) handle(m *message) (reply any, st *status.Status) {
 		return nil, toStatus(err)
 	}
 	return reply, nil
+}
+
+// decode parses the request.
+func (s *serverStream) decode(m *message, v any) error {
+	if len(m.b) >= small {
+		from := time.Now()
+		defer func() { s.decoding = time.Since(from) }()
+	}
+	return decode(s.codec, s.encoding, s.c.limits.MaxMessage, m, v, "error unmarshalling request")
 }
 
 func (s *serverStream) panicked(p any) *status.Status {

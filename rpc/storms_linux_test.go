@@ -8,24 +8,35 @@ import (
 	"os"
 	"testing"
 
+	"github.com/parley-ipc/parley"
 	"github.com/parley-ipc/parley/internal/rpctest"
 	"github.com/parley-ipc/parley/rpc"
+	"github.com/parley-ipc/parley/transport/shm"
 )
 
 // stormPlace is our server and our client at an address.
-var stormPlace = rpctest.Place{
-	Listen: func(address string) (func(), error) {
-		s := rpc.NewServer(rpc.ServerConfig{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
-		rpctest.RegisterStorm(s)
-		ln, err := s.Listen(context.Background(), address)
-		if err != nil {
-			return nil, err
-		}
-		served := make(chan struct{})
-		go func() { defer close(served); _ = s.Serve(ln) }()
-		return func() { s.Stop(); <-served }, nil
-	},
-	Dial: func(address string) (rpctest.Client, error) { return rpc.NewClient(rpc.ClientConfig{Address: address}) },
+var stormPlace = placeOf(shm.Options{})
+
+// trustingPlace is the same where this side reads in place.
+var trustingPlace = placeOf(shm.Options{Trusted: true})
+
+func placeOf(opts shm.Options) rpctest.Place {
+	return rpctest.Place{
+		Listen: func(address string) (func(), error) {
+			s := rpc.NewServer(rpc.ServerConfig{SHM: opts, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+			rpctest.RegisterStorm(s)
+			ln, err := s.Listen(context.Background(), address)
+			if err != nil {
+				return nil, err
+			}
+			served := make(chan struct{})
+			go func() { defer close(served); _ = s.Serve(ln) }()
+			return func() { s.Stop(); <-served }, nil
+		},
+		Dial: func(address string) (rpctest.Client, error) {
+			return rpc.NewClient(rpc.ClientConfig{Address: address, Dialer: parley.Dialer{SHM: opts}})
+		},
+	}
 }
 
 // lighten makes the storms shorter under the race detector, unless somebody has
@@ -46,10 +57,12 @@ func TestStorms(t *testing.T) {
 	lighten(t, "300")
 	for _, w := range longWays() {
 		switch w.name {
-		case "shm", "unix", "tls", "shm that falls back":
+		case "shm", "unix", "tls", "shm that falls back", "shm, trusted":
 			t.Run(w.name, func(t *testing.T) { rpctest.Storms(t, w.backend()) })
 		}
 	}
+	small := way{name: "shm, trusted, small rings", address: inDir("shm"), trusted: true, ring: shm.MinRingSize}
+	t.Run(small.name, func(t *testing.T) { rpctest.Storms(t, small.backend()) })
 }
 
 // TestKilledServers and TestKilledClients: the same while the other side is
@@ -59,6 +72,7 @@ func TestKilledServers(t *testing.T) {
 	for _, scheme := range []string{"shm", "unix"} {
 		t.Run(scheme, func(t *testing.T) { stormPlace.KilledServers(t, inDir(scheme)(t)) })
 	}
+	t.Run("shm, trusted", func(t *testing.T) { trustingPlace.KilledServers(t, inDir("shm")(t)) })
 }
 
 func TestKilledClients(t *testing.T) {
@@ -66,6 +80,7 @@ func TestKilledClients(t *testing.T) {
 	for _, scheme := range []string{"shm", "unix"} {
 		t.Run(scheme, func(t *testing.T) { stormPlace.KilledClients(t, inDir(scheme)(t)) })
 	}
+	t.Run("shm, trusted", func(t *testing.T) { trustingPlace.KilledClients(t, inDir("shm")(t)) })
 }
 
 // TestStormUnderQuota: the same with a server that the kernel throttles.

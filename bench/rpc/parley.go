@@ -10,19 +10,20 @@ import (
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/bench/internal/party"
 	"github.com/parley-ipc/parley/rpc"
+	"github.com/parley-ipc/parley/transport/shm"
 	"github.com/parley-ipc/parley/transport/tls"
 )
 
 // parleyPeer is Parley's rpc on one transport: gRPC's stubs, as they are.
-func parleyPeer(name, scheme string) peer {
+func parleyPeer(name, scheme string, opts shm.Options) peer {
 	return peer{name: name,
-		serve: func(ctx context.Context, s party.Side) error { return parleyServe(ctx, s, scheme) },
-		dial:  func(ctx context.Context, s party.Side) (caller, error) { return parleyDial(ctx, s, scheme) },
+		serve: func(ctx context.Context, s party.Side) error { return parleyServe(ctx, s, scheme, opts) },
+		dial:  func(ctx context.Context, s party.Side) (caller, error) { return parleyDial(ctx, s, scheme, opts) },
 	}
 }
 
-func parleyServe(ctx context.Context, s party.Side, scheme string) error {
-	cfg := rpc.ServerConfig{Authorizer: authorizer(scheme)}
+func parleyServe(ctx context.Context, s party.Side, scheme string, opts shm.Options) error {
+	cfg := rpc.ServerConfig{Authorizer: authorizer(scheme), SHM: opts}
 	cfg.Listen.TLS = tls.Config{CertFile: certFile(s.Dir), KeyFile: keyFile(s.Dir)}
 	srv := rpc.NewServer(cfg)
 	pb.RegisterBenchmarkServiceServer(srv, service{})
@@ -59,8 +60,9 @@ func authorizer(scheme string) auth.Authorizer {
 	return auth.AuthorizerFunc(func(context.Context, auth.Identity, auth.Action, string) error { return nil })
 }
 
-func parleyDial(ctx context.Context, s party.Side, scheme string) (caller, error) {
+func parleyDial(ctx context.Context, s party.Side, scheme string, opts shm.Options) (caller, error) {
 	cfg := rpc.ClientConfig{Address: parleyAddress(s, scheme)}
+	cfg.Dialer.SHM = opts
 	if !local(scheme) {
 		at, err := port(s)
 		if err != nil {

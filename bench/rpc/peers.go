@@ -2,6 +2,8 @@
 
 package main
 
+import "github.com/parley-ipc/parley/transport/shm"
+
 // peers are all that is measured.
 var peers = []peer{
 	{name: grpcUnix, serve: grpcServe(grpcUnix, false), dial: grpcDial(grpcUnix, false)},
@@ -12,8 +14,9 @@ var peers = []peer{
 	{name: connectUn, serve: connectServe, dial: connectDial},
 	{name: netrpcUnix, serve: netrpcServe, dial: netrpcDial, noStreams: true},
 	{name: natsTCP, serve: natsServe, dial: natsDial, noStreams: true, nats: true},
-	parleyPeer(parleyShm, "shm"),
-	parleyPeer(parleyUnix, "unix"),
-	parleyPeer(parleyTCP, "tcp"),
-	parleyPeer(parleyTLS, "tls"),
+	parleyPeer(parleyShm, "shm", shm.Options{}),
+	parleyPeer(parleyTrust, "shm", shm.Options{Trusted: true}),
+	parleyPeer(parleyUnix, "unix", shm.Options{}),
+	parleyPeer(parleyTCP, "tcp", shm.Options{}),
+	parleyPeer(parleyTLS, "tls", shm.Options{}),
 }

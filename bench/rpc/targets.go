@@ -9,18 +9,19 @@ import (
 
 // Names of peers.
 const (
-	grpcUnix   = "grpc-go, unix"
-	grpcLarge  = "grpc-go, unix, large windows"
-	grpcTLS    = "grpc-go, tls"
-	drpcUnix   = "drpc, unix"
-	ttrpcUnix  = "ttrpc, unix"
-	netrpcUnix = "net/rpc, unix"
-	connectUn  = "connect, unix"
-	natsTCP    = "NATS, tcp"
-	parleyShm  = "Parley rpc, shm"
-	parleyUnix = "Parley rpc, unix"
-	parleyTCP  = "Parley rpc, tcp"
-	parleyTLS  = "Parley rpc, tls"
+	grpcUnix    = "grpc-go, unix"
+	grpcLarge   = "grpc-go, unix, large windows"
+	grpcTLS     = "grpc-go, tls"
+	drpcUnix    = "drpc, unix"
+	ttrpcUnix   = "ttrpc, unix"
+	netrpcUnix  = "net/rpc, unix"
+	connectUn   = "connect, unix"
+	natsTCP     = "NATS, tcp"
+	parleyShm   = "Parley rpc, shm"
+	parleyTrust = "Parley rpc, shm, trusted"
+	parleyUnix  = "Parley rpc, unix"
+	parleyTCP   = "Parley rpc, tcp"
+	parleyTLS   = "Parley rpc, tls"
 )
 
 var (

@@ -52,7 +52,7 @@ type Options struct {
 	Spin Spin
 
 	// Trusted allows Peek: reading the peer's bytes where the peer can still
-	// change them. It is for two halves of one program, not for one user's
+	// change them, which rpc then does. It is for two halves of one program, not for one user's
 	// processes in general.
 	Trusted bool
 
