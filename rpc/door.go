@@ -52,8 +52,8 @@ func (s *Server) Listen(ctx context.Context, address string) (transport.Listener
 	return (&parley.ListenConfig{ListenConfig: cfg.ListenConfig, TLS: cfg.TLS, SHM: s.cfg.SHM}).ListenAddress(ctx, addr)
 }
 
-// take shakes hands with a new connection in a goroutine of its own, unless
-// too many do.
+// take shakes hands with a new connection in a goroutine of its own, when it is
+// its turn.
 func (s *Server) take(ln net.Listener, raw net.Conn) {
 	t, err := asTransport(raw)
 	if err != nil {
@@ -61,35 +61,42 @@ func (s *Server) take(ln net.Listener, raw net.Conn) {
 		_ = raw.Close()
 		return
 	}
-	who := t.Peer().String()
 	s.mu.Lock()
-	if s.stopping || s.waiting >= s.cfg.MaxPending || s.pending[who] >= max(1, s.cfg.MaxPending/4) {
+	if s.stopping {
 		s.mu.Unlock()
 		_ = t.Close()
 		return
 	}
-	s.waiting++
-	s.pending[who]++
 	s.wg.Add(1)
 	s.mu.Unlock()
 	go func() {
 		defer s.wg.Done()
-		ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Limits.HandshakeTimeout)
-		defer cancel()
-		err := s.open(ctx, ln, t)
-		s.mu.Lock()
-		s.waiting--
-		if s.pending[who]--; s.pending[who] == 0 {
-			delete(s.pending, who)
-		}
-		s.mu.Unlock()
-		if err != nil {
+		if err := s.inTurn(ln, t); err != nil {
 			_ = t.Close()
-			if !errors.Is(err, io.EOF) {
-				s.cfg.Logger.Warn("handshake failed", "who", who, "error", err)
+			if !errors.Is(err, io.EOF) && s.ctx.Err() == nil {
+				s.fails.Warn(s.cfg.Logger, "handshake failed", "who", t.Peer().String(), "error", err)
 			}
 		}
 	}()
+}
+
+// inTurn opens t when its identity has a place, and there is one at all. Its
+// time begins then.
+func (s *Server) inTurn(ln net.Listener, t transport.Conn) error {
+	turn, err := s.turns.Enter(s.ctx, t.Peer().String())
+	if err != nil {
+		return err
+	}
+	defer turn.Leave()
+	select {
+	case s.pending <- struct{}{}:
+		defer func() { <-s.pending }()
+	case <-s.ctx.Done():
+		return ErrServerStopped
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.Limits.HandshakeTimeout)
+	defer cancel()
+	return s.open(ctx, ln, t)
 }
 
 // ServeConn serves one connection that the caller has made, and returns when

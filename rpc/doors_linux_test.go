@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding/gzip"
@@ -156,61 +157,114 @@ func TestCompression(t *testing.T) {
 }
 
 // TestPendingHandshakes: who says nothing keeps his own place only, of those
-// that one identity has; the next is turned away until it has spoken.
+// that one identity has; as many as the line holds wait for it, the next is
+// turned away, and all the others are served when they speak.
 func TestPendingHandshakes(t *testing.T) {
+	const places, line = 1, 8 * 4
 	address := "unix://" + filepath.Join(t.TempDir(), "s")
-	s := rpc.NewServer(rpc.ServerConfig{MaxPending: 4, Limits: rpc.Limits{HandshakeTimeout: time.Minute}}) // one for each identity
+	s := rpc.NewServer(rpc.ServerConfig{MaxPending: 4, Limits: rpc.Limits{HandshakeTimeout: time.Minute}})
 	start(t, s, address)
-	// Which of the two is accepted first is the kernel's affair and the
+	// Which of them are accepted first is the kernel's affair and the
 	// acceptor's: one of them is turned away, without having said a word.
-	var two [2]transport.Conn
-	var ended [2]chan error
-	for i := range two {
+	all := make([]transport.Conn, places+line+1)
+	ended := make(chan int)
+	done := make(chan error)
+	for i := range all {
 		conn, err := parley.Dial(t.Context(), address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = conn.Close() }()
-		two[i] = conn
-		ended[i] = make(chan error, 1)
+		all[i] = conn
 		go func() {
-			_, err := two[i].Read(make([]byte, 1))
-			ended[i] <- err
+			_, err := conn.Read(make([]byte, 1))
+			if !isTimeout(err) {
+				ended <- i
+			}
+			done <- err
 		}()
 	}
-	var silent transport.Conn
-	var other chan error
-	var err error
+	var away int
 	select {
-	case err = <-ended[0]:
-		silent, other = two[1], ended[1]
-	case err = <-ended[1]:
-		silent, other = two[0], ended[0]
+	case away = <-ended:
+		if <-done == nil {
+			t.Error("who is turned away hears something")
+		}
 	case <-time.After(40 * time.Second): // far less than a handshake may take
-		t.Fatal("neither is turned away")
+		t.Fatal("none is turned away")
 	}
-	if err == nil {
-		t.Error("who is turned away hears something")
+	for i, conn := range all {
+		if i != away {
+			_ = conn.SetReadDeadline(time.Unix(1, 0))
+		}
 	}
-	_ = silent.SetReadDeadline(time.Unix(1, 0))
-	if err := <-other; !isTimeout(err) {
-		t.Errorf("the other is turned away, too: %v", err)
+	for range places + line {
+		select {
+		case i := <-ended:
+			t.Fatalf("number %d is turned away, too: %v", i, <-done)
+		case <-done:
+		}
 	}
-	_ = silent.SetReadDeadline(time.Time{})
-	if _, err := silent.Write(rpcwire.Hello{Window: 1 << 20, Total: 1 << 20}.Append(nil)); err != nil {
-		t.Fatal(err)
+	for i, conn := range all {
+		if i == away {
+			continue
+		}
+		_ = conn.SetReadDeadline(time.Time{})
+		if _, err := conn.Write(rpcwire.Hello{Window: 1 << 20, Total: 1 << 20}.Append(nil)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if _, err := io.ReadFull(silent, make([]byte, rpcwire.HelloPrefix)); err != nil {
-		t.Error("the other, when it speaks:", err)
+	for i, conn := range all {
+		if i == away {
+			continue
+		}
+		if _, err := io.ReadFull(conn, make([]byte, rpcwire.HelloPrefix)); err != nil {
+			t.Errorf("number %d, when it speaks: %v", i, err)
+		}
 	}
 	c, err := rpc.NewClient(rpc.ClientConfig{Address: address})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	_, err = pb.NewTestServiceClient(c).EmptyCall(t.Context(), &pb.Empty{}, grpc.WaitForReady(true))
+	_, err = pb.NewTestServiceClient(c).EmptyCall(t.Context(), &pb.Empty{})
 	if status.Code(err) != codes.Unimplemented { // as nothing is registered: it was heard
 		t.Error("the next:", err)
+	}
+}
+
+// TestManyClientsAtOnce: a thousand that come together are all served, by
+// default, though they are one identity.
+func TestManyClientsAtOnce(t *testing.T) {
+	n := 1000
+	if raced {
+		n = 300
+	}
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil || files.Cur < uint64(3*n) {
+		t.Skipf("%d open files are allowed, too few for both sides", files.Cur)
+	}
+	for name, address := range addresses(t) {
+		t.Run(name, func(t *testing.T) {
+			s := rpc.NewServer(rpc.ServerConfig{})
+			pb.RegisterTestServiceServer(s, &tester{})
+			address := start(t, s, address)
+			var all sync.WaitGroup
+			for range n {
+				all.Go(func() {
+					c, err := rpc.NewClient(rpc.ClientConfig{Address: address, DialTimeout: time.Minute, Limits: rpc.Limits{HandshakeTimeout: time.Minute}})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer func() { _ = c.Close() }()
+					if _, err := pb.NewTestServiceClient(c).UnaryCall(t.Context(), &pb.SimpleRequest{}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+		})
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	pb "google.golang.org/grpc/interop/grpc_testing"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/parley-ipc/parley"
 	"github.com/parley-ipc/parley/rpc"

@@ -21,6 +21,8 @@ import (
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/auth/token"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/acceptor"
+	"github.com/parley-ipc/parley/internal/turns"
 	"github.com/parley-ipc/parley/transport"
 	"github.com/parley-ipc/parley/transport/shm"
 )
@@ -62,7 +64,8 @@ type ServerConfig struct {
 	Limits Limits
 
 	// MaxPending bounds connections that have not yet said what they speak, a
-	// quarter of them for one identity. Default 256.
+	// quarter of them for one identity, for whose places eight times MaxPending
+	// more stand in line; what comes beyond that is closed. Default 256.
 	MaxPending int
 
 	// WaitForHandlers makes Stop wait until every handler has returned.
@@ -101,13 +104,15 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{} // guarded by mu
 	conns     map[*conn]struct{}        // guarded by mu
-	pending   map[string]int            // guarded by mu: handshakes by identity
-	waiting   int                       // guarded by mu: all of them
 	stopping  bool                      // guarded by mu
 	wg        sync.WaitGroup
 	ctx       context.Context // ends at Stop
 	cancel    context.CancelFunc
 	fallbacks atomic.Uint64
+
+	pending chan struct{} // one token per handshake
+	turns   *turns.Turns  // for them, by identity
+	fails   acceptor.Limit
 }
 
 var (
@@ -131,7 +136,8 @@ func NewServer(cfg ServerConfig) *Server {
 	s := &Server{
 		cfg:       cfg,
 		registry:  newRegistry(cfg.Logger, cfg.Limits, cfg.Authorizer),
-		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{}, pending: map[string]int{},
+		listeners: map[net.Listener]struct{}{}, conns: map[*conn]struct{}{},
+		pending: make(chan struct{}, cfg.MaxPending), turns: turns.New(max(1, cfg.MaxPending/4), 8*cfg.MaxPending),
 	}
 	s.registry.tokens, s.registry.stats = cfg.Tokens, cfg.StatsHandlers
 	if cfg.WaitForHandlers {

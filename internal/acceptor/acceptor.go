@@ -12,11 +12,16 @@ import (
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/endpoint"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/turns"
 	"github.com/parley-ipc/parley/transport"
 )
 
 // refuseTime is how long a denied peer may take to read our last word.
 const refuseTime = time.Second
+
+// lineFactor is how many connections of one peer may stand in line for each
+// place that it has.
+const lineFactor = 8
 
 // Handshake makes a connection of a raw one. It calls authorize once, as soon
 // as it knows who the peer is and before it gives the peer anything; ctx ends
@@ -44,8 +49,8 @@ type Acceptor struct {
 	ctx   context.Context // ends at Close
 	stop  context.CancelFunc
 	slots chan struct{} // one token per connection whose peer is not yet admitted
-	turns *turns        // of those that are, by identity
-	hosts *turns        // of those that are not, by the machine they come from
+	turns *turns.Turns  // of those that are, by identity
+	hosts *turns.Turns  // of those that are not, by the machine they come from
 	words chan struct{} // one token per last word being said: at most half the slots
 	ready chan passed   // not yet taken
 	fails Limit
@@ -60,13 +65,14 @@ var _ transport.Listener = (*Acceptor)(nil)
 // New starts accepting.
 func New(cfg Config) *Acceptor {
 	cfg.ListenConfig = cfg.WithDefaults()
+	hosts := max(1, cfg.MaxPending/2)
 	a := &Acceptor{
 		cfg:   cfg,
 		auth:  auth.LogDenials(cfg.Authorizer, cfg.Logger),
 		slots: make(chan struct{}, cfg.MaxPending),
 		words: make(chan struct{}, max(1, cfg.MaxPending/2)),
-		turns: newTurns(cfg.MaxPending),
-		hosts: newTurns(max(1, cfg.MaxPending/2)),
+		turns: turns.New(cfg.MaxPending, lineFactor*cfg.MaxPending),
+		hosts: turns.New(hosts, lineFactor*hosts),
 		ready: make(chan passed),
 	}
 	a.ctx, a.stop = context.WithCancel(context.Background())
@@ -90,7 +96,7 @@ func (a *Acceptor) AcceptConn(ctx context.Context) (transport.Conn, error) {
 	}
 	select {
 	case p := <-a.ready:
-		p.turn.leave()
+		p.turn.Leave()
 		return p.conn, nil
 	case <-ctx.Done():
 		return nil, fault.Wrap("accept", a.cfg.Address.String(), context.Cause(ctx))

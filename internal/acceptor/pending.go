@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/fault"
+	"github.com/parley-ipc/parley/internal/turns"
 	"github.com/parley-ipc/parley/transport"
 )
 
@@ -27,15 +28,15 @@ type pending struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	slot   bool
-	denied bool  // by policy, and counted
-	host   *turn // nil for a peer on this machine, and once admitted
-	turn   *turn // nil until admitted
+	denied bool        // by policy, and counted
+	host   *turns.Turn // nil for a peer on this machine, and once admitted
+	turn   *turns.Turn // nil until admitted
 }
 
 // passed is a connection that is ready, with the place that it still holds.
 type passed struct {
 	conn transport.Conn
-	turn *turn
+	turn *turns.Turn
 }
 
 // handle owns one slot and raw: it passes the connection on through ready, or
@@ -60,7 +61,7 @@ func (a *Acceptor) handle(raw net.Conn) {
 		}
 	}
 	if p.turn != nil {
-		p.turn.leave()
+		p.turn.Leave()
 	}
 }
 
@@ -71,11 +72,11 @@ func (p *pending) queue() (err error) {
 	if host == "" {
 		return nil
 	}
-	if p.host = p.a.hosts.tryEnter(host); p.host != nil {
+	if p.host = p.a.hosts.TryEnter(host); p.host != nil {
 		return nil
 	}
 	p.freeSlot()
-	if p.host, err = p.a.hosts.enter(p.ctx, host); err != nil {
+	if p.host, err = p.a.hosts.Enter(p.ctx, host); err != nil {
 		return err
 	}
 	select {
@@ -103,7 +104,7 @@ func (p *pending) freeSlot() {
 		<-p.a.slots
 	}
 	if p.host != nil {
-		p.host.leave()
+		p.host.Leave()
 		p.host = nil
 	}
 }
@@ -138,7 +139,7 @@ func (p *pending) authorize(id auth.Identity) error {
 	}
 	p.freeSlot()
 	var err error
-	if p.turn, err = p.a.turns.enter(p.ctx, id.String()); err != nil {
+	if p.turn, err = p.a.turns.Enter(p.ctx, id.String()); err != nil {
 		return err
 	}
 	p.timer.Reset(p.a.cfg.HandshakeTimeout)

@@ -4,7 +4,6 @@ package acceptor
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/parley-ipc/parley/auth"
-	"github.com/parley-ipc/parley/fault"
 	"github.com/parley-ipc/parley/transport"
 )
 
@@ -70,7 +68,7 @@ func TestSilentPeerKeepsOnlyItselfWaiting(t *testing.T) {
 			_ = c.Close()
 		}
 		_ = f.Close()
-		if n := len(f.turns.of); n != 0 {
+		if n := f.turns.Peers(); n != 0 {
 			t.Errorf("%d peers are still counted after Close", n)
 		}
 	})
@@ -127,7 +125,7 @@ func TestOneMachineCannotTakeEverySlot(t *testing.T) {
 			_ = c.Close()
 		}
 		_ = f.Close()
-		if n := len(f.hosts.of); n != 0 {
+		if n := f.hosts.Peers(); n != 0 {
 			t.Errorf("%d machines are still counted after Close", n)
 		}
 	})
@@ -144,24 +142,4 @@ func TestRemoteHost(t *testing.T) {
 		t.Errorf("a pipe comes from %q", got)
 	}
 	_, _ = pipe.Close(), other.Close()
-}
-
-func TestTurnsEndWithTheContext(t *testing.T) {
-	all := newTurns(1)
-	holder, err := all.enter(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if all.tryEnter("a") != nil {
-		t.Error("a second place was given")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := all.enter(ctx, "a"); !errors.Is(err, fault.Canceled) {
-		t.Errorf("%v, want fault.Canceled", err)
-	}
-	holder.leave()
-	if len(all.of) != 0 {
-		t.Errorf("%d peers are counted, want none", len(all.of))
-	}
 }

@@ -33,6 +33,7 @@ var floors = [][]string{
 	{"internal/sockdiag"},
 	{"internal/tcpnet", "internal/unixconn", "internal/activation"},
 	{"internal/busypoll"},
+	{"internal/turns"},
 	{"internal/acceptor"},
 	{"internal/stock"},
 	{"transport/transporttest"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package acceptor
+package turns
 
 import (
 	"context"
@@ -10,35 +10,42 @@ import (
 	"github.com/parley-ipc/parley/fault"
 )
 
-// lineFactor is how many connections of one peer may stand in line for each
-// place that it has.
-const lineFactor = 8
-
 var errLine = errors.New("this peer has too many connections that it has not completed, or that nobody has accepted")
 
-// turns gives each peer (an identity, or a machine) places of its own, so that
+// Turns gives each peer (an identity, or a machine) places of its own, so that
 // one which fills them with connections that say nothing keeps nobody else
 // waiting.
-type turns struct {
+type Turns struct {
 	places int // for each peer
+	line   int // how many more may stand in line
 
 	mu sync.Mutex
-	of map[string]*turn // guarded by mu: peers with a connection in a place or in line
+	of map[string]*Turn // guarded by mu: peers with a connection in a place or in line
 }
 
-// turn is one peer's places. A holder of a place calls leave once.
-type turn struct {
-	all   *turns
+// Turn is one peer's places. A holder of a place calls Leave once.
+type Turn struct {
+	all   *Turns
 	who   string
 	taken chan struct{}
 	count int // guarded by all.mu: in a place or in line
 }
 
-func newTurns(places int) *turns { return &turns{places: places, of: map[string]*turn{}} }
+// New gives each peer so many places, and a line of so many for them.
+func New(places, line int) *Turns {
+	return &Turns{places: places, line: line, of: map[string]*Turn{}}
+}
 
-// enter waits for a place; the error is fault.Exhausted where the line is too
+// Peers is how many have a connection in a place or in line.
+func (t *Turns) Peers() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.of)
+}
+
+// Enter waits for a place; the error is fault.Exhausted where the line is too
 // long, or the context's.
-func (t *turns) enter(ctx context.Context, who string) (*turn, error) {
+func (t *Turns) Enter(ctx context.Context, who string) (*Turn, error) {
 	mine := t.join(who)
 	if mine == nil {
 		return nil, fault.New(fault.Exhausted, "handshake", who, errLine)
@@ -52,8 +59,8 @@ func (t *turns) enter(ctx context.Context, who string) (*turn, error) {
 	}
 }
 
-// tryEnter returns nil where enter would wait.
-func (t *turns) tryEnter(who string) *turn {
+// TryEnter returns nil where Enter would wait.
+func (t *Turns) TryEnter(who string) *Turn {
 	mine := t.join(who)
 	if mine == nil {
 		return nil
@@ -68,28 +75,28 @@ func (t *turns) tryEnter(who string) *turn {
 }
 
 // join counts one more of who, unless there are too many.
-func (t *turns) join(who string) *turn {
+func (t *Turns) join(who string) *Turn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	mine := t.of[who]
 	if mine == nil {
-		mine = &turn{all: t, who: who, taken: make(chan struct{}, t.places)}
+		mine = &Turn{all: t, who: who, taken: make(chan struct{}, t.places)}
 		t.of[who] = mine
 	}
-	if mine.count >= t.places*(1+lineFactor) {
+	if mine.count >= t.places+t.line {
 		return nil
 	}
 	mine.count++
 	return mine
 }
 
-// leave gives the place to the next in line.
-func (t *turn) leave() {
+// Leave gives the place to the next in line.
+func (t *Turn) Leave() {
 	<-t.taken
 	t.forget()
 }
 
-func (t *turn) forget() {
+func (t *Turn) forget() {
 	t.all.mu.Lock()
 	defer t.all.mu.Unlock()
 	if t.count--; t.count == 0 {
