@@ -70,7 +70,7 @@ type channel interface {
 // withSchema connects and runs work on what the server has.
 func (a *app) withSchema(ctx context.Context, r *rpcFlags, address string, work func(context.Context, channel, *schema.Schema) error) error {
 	return a.withChannel(ctx, r, address, func(ctx context.Context, cc channel) error {
-		s, err := r.schema(ctx, cc)
+		s, err := r.schema(ctx, bounded{cc, a.timeout})
 		if err != nil {
 			return err
 		}

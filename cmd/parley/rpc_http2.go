@@ -8,6 +8,7 @@ import (
 	"net"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/parley-ipc/parley/endpoint"
@@ -20,6 +21,7 @@ func (a *app) http2(r *rpcFlags, addr endpoint.Address, first transport.Conn) (c
 	cc, err := grpc.NewClient("passthrough:///parley",
 		grpc.WithAuthority(cmp.Or(r.authority, addr.Host, "localhost")),
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // the transport's are
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: a.timeout}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			if conn := dialled.take(); conn != nil {
