@@ -4,6 +4,7 @@ package rpc
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/runtime/protoimpl"
@@ -43,6 +44,7 @@ func (c *conn) borrow(ctx context.Context) bool {
 	c.shelf, c.lent = c.in, true
 	c.in = b[:min(len(b), max(want, flowBuffer))] // the rest later: the peer wants its room
 	c.r, c.n = 0, len(c.in)
+	c.clock = time.Time{}
 	return true
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -308,4 +309,33 @@ func spoil(c transport.Conn, stream uint32, r *rand.Rand) error {
 	}
 	copy(room, b)
 	return nil
+}
+
+// TestDeadlinesAreNotEarly: whatever the server's reader knows of the time, a
+// call's deadline is not before its caller's.
+func TestDeadlinesAreNotEarly(t *testing.T) {
+	deadlines := make(chan time.Time, 1)
+	register := func(s *rpc.Server) {
+		handle(t, s, "/t.T/Deadline", func(ctx context.Context, _ *pb.SimpleRequest) (*pb.SimpleResponse, error) {
+			at, _ := ctx.Deadline()
+			deadlines <- at
+			return new(pb.SimpleResponse), nil
+		})
+	}
+	inOne := trustingPair(t, register)
+	s := rpc.NewServer(rpc.ServerConfig{})
+	register(s)
+	for name, c := range map[string]*rpc.Client{"shm, trusted": inOne, "shm": dial(t, start(t, s, "shm://"+filepath.Join(t.TempDir(), "s")))} {
+		for range 300 { // in goroutines first, then where they are read
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			if _, err := rpc.Call[pb.SimpleRequest, pb.SimpleResponse](ctx, c, "/t.T/Deadline", new(pb.SimpleRequest)); err != nil {
+				t.Fatal(err)
+			}
+			cancel()
+			ours, _ := ctx.Deadline()
+			if theirs := <-deadlines; theirs.Before(ours) {
+				t.Fatalf("%s: the handler's deadline is %v before its caller's", name, ours.Sub(theirs))
+			}
+		}
+	}
 }
