@@ -305,6 +305,61 @@ func TestCloseWhileTheMovePays(t *testing.T) {
 	}
 }
 
+// A Write that cannot send the dialer's last frame of the move, for want of
+// room, while Close comes: who lets go of the stream last gives everything back.
+func TestCloseWhileTheMoveFindsNoRoom(t *testing.T) {
+	budget := new(Budget)
+	a, b := pair(t, Options{RingSize: MinRingSize, Budget: budget}, Options{RingSize: MinRingSize, Budget: new(Budget)})
+	p := a.plain
+	p.rmu.Lock() // so that no Write looks at the answer
+	one := []byte{1}
+	for b.plain.move.phaseNow() != agreed {
+		if _, err := a.Write(one); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Read(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = a.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+	for err := error(nil); err == nil; {
+		_, err = a.Write(make([]byte, maxFrame))
+	}
+	p.rmu.Unlock()
+	if _, err := b.Write(one); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Read(one); err != nil {
+		t.Fatal(err)
+	}
+	s := p.move.stream
+	if s == nil || p.move.owed.Load() != frameGo {
+		t.Fatal("it found room")
+	}
+	if !p.wmu.tryLock() || !s.wr.mu.tryLock() { // as a Write does that sends it
+		t.Fatal("nobody writes")
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	s.wr.mu.unlock()
+	p.move.mu.Lock()
+	if p.goOut() != nil {
+		t.Error("it went out after Close")
+	}
+	p.move.mu.Unlock()
+	p.wmu.unlock()
+	if n := budget.Used(); n != 0 {
+		t.Errorf("%d bytes of the budget are lost", n)
+	}
+}
+
+func (m *mover) phaseNow() phase {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.phase
+}
+
 // Our answer to the move comes too late for a connection that is closed: that
 // is no want of memory.
 func TestGoAfterClose(t *testing.T) {

@@ -49,7 +49,7 @@ func (p *plain) goOut() *stream {
 		return nil // it is being closed
 	}
 	if !p.sendControl(frameGo) {
-		s.wr.mu.unlock()
+		s.unlock(&s.wr.half) // Close may have left the rest to us
 		return nil
 	}
 	p.move.owed.Store(0)
