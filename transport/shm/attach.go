@@ -2,6 +2,8 @@
 
 package shm
 
+import "time"
+
 // Attach says when a connection gets its rings. Until then it works on its
 // socket. Of the two sides the dialer offers them; the one that wants them
 // sooner has its way, but one that says Never.
@@ -28,6 +30,7 @@ const (
 const (
 	worthFrames = 16
 	worthBytes  = 64 << 10
+	worthTime   = time.Second
 	backOff     = 64
 	maxScale    = backOff * backOff * backOff
 

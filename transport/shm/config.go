@@ -66,6 +66,7 @@ type Options struct {
 
 	start  uint64        // where our positions start; tests start near overflow
 	safety time.Duration // in place of safetyTime
+	within time.Duration // in place of worthTime
 }
 
 // DialConfig is what Dial and NewConn understand. The zero value works.
@@ -103,6 +104,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.safety == 0 {
 		o.safety = safetyTime
+	}
+	if o.within == 0 {
+		o.within = worthTime
 	}
 	return o, nil
 }

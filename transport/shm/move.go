@@ -142,7 +142,7 @@ func (m *mover) note(p *plain, n int) {
 	if m.phase != resting || m.owed.Load() != 0 {
 		return
 	}
-	if now := time.Now(); now.Sub(m.since) > time.Second {
+	if now := time.Now(); now.Sub(m.since) > m.opts.within {
 		m.since, m.frames, m.bytes = now, 0, 0
 	}
 	m.frames++

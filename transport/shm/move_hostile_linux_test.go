@@ -29,7 +29,7 @@ func versus(t testing.TB, honestIsServer bool) (*Conn, *evil) {
 	t.Helper()
 	a, b := sockets(t)
 	id := selfIdentity(t, b)
-	opts, err := Options{RingSize: MinRingSize, Budget: new(Budget)}.withDefaults()
+	opts, err := Options{RingSize: MinRingSize, Budget: new(Budget)}.Within(time.Hour).withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}

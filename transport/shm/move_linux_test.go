@@ -53,7 +53,7 @@ func wantFallbacks(t *testing.T, want uint64, conns ...*Conn) {
 	}
 }
 
-// A few exchanges are not worth rings, a few more within a second are; then
+// A few exchanges are not worth rings, a few more soon after are; then
 // the connection has one descriptor at each end again, and gives everything
 // back in the end.
 func TestTrafficAttaches(t *testing.T) {
@@ -84,6 +84,14 @@ func TestTrafficAttaches(t *testing.T) {
 			t.Errorf("%d descriptors after, %d before", n, before)
 		}
 	}
+}
+
+// What comes once in a while is worth no rings, however much it becomes.
+func TestThinTrafficStays(t *testing.T) {
+	a, b := pair(t, Options{}.Within(time.Nanosecond), Options{})
+	echoes(t, a, b, 10*worthFrames)
+	wantRings(t, false, a, b)
+	wantFallbacks(t, 0, a, b)
 }
 
 // A stream one way attaches rings too, whoever writes, though the writer never

@@ -85,7 +85,7 @@ func options(spin string, start uint64) shm.Options {
 	if lazy {
 		attach = shm.OnTraffic
 	}
-	return shm.Options{Attach: attach, RingSize: testRing, Spin: spins[spin], Budget: new(shm.Budget)}.WithStart(start).WithSafety(2 * time.Second)
+	return shm.Options{Attach: attach, RingSize: testRing, Spin: spins[spin], Budget: new(shm.Budget)}.WithStart(start).WithSafety(2 * time.Second).Within(time.Hour)
 }
 
 // exchangeRole dials Args[0] and pours and drinks at once, for ever if Args[3]
