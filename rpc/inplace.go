@@ -20,6 +20,9 @@ type place struct {
 	price int
 }
 
+// mostPrefix is room for what most calls have before their message.
+const mostPrefix = 256
+
 var errSize = errors.New("the message has changed while it was marshalled")
 
 // direct says that a message of n bytes may be marshalled where it is sent from.

@@ -144,7 +144,8 @@ func (c *conn) openInPlace(s *clientStream, o *opening) (sent bool, err error) {
 		return false, nil
 	}
 	r.Method, s.out.id = n, s.id
-	p, ok := w.placeFor(&s.out, rpcwire.Head{Kind: rpcwire.Open, Flags: r.Flags, Stream: s.id}, r.Append(nil), o.size)
+	var few [mostPrefix]byte
+	p, ok := w.placeFor(&s.out, rpcwire.Head{Kind: rpcwire.Open, Flags: r.Flags, Stream: s.id}, r.Append(few[:0]), o.size)
 	if !ok {
 		w.mu.Unlock()
 		return false, nil

@@ -148,7 +148,8 @@ func (s *serverStream) replyInPlace(r *rpcwire.Closing, v proto.Message, n int) 
 	w := &s.c.w
 	w.mu.Lock()
 	h := rpcwire.Head{Kind: rpcwire.Close, Flags: r.Flags | rpcwire.FlagMessage, Stream: s.id}
-	p, ok := w.placeFor(&s.out, h, r.Append(nil), n)
+	var few [mostPrefix]byte
+	p, ok := w.placeFor(&s.out, h, r.Append(few[:0]), n)
 	if !ok {
 		w.mu.Unlock()
 		return false, nil
