@@ -60,16 +60,34 @@ func TestTokens(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	all := auth.AuthorizerFunc(func(context.Context, auth.Identity, auth.Action, string) error { return nil })
 	_, own := serve(t, "shm://"+path, rpc.ServerConfig{Authorizer: all, Tokens: store})
-	c := pb.NewTestServiceClient(own)
-	r, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{}, grpc.PerRPCCredentials(rpc.Bearer(secret)))
+	bearing := grpc.PerRPCCredentials(rpc.Bearer(secret))
+	r, err := pb.NewTestServiceClient(own).UnaryCall(t.Context(), &pb.SimpleRequest{}, bearing)
 	if err != nil || r.GetUsername() != "token:ci" {
 		t.Error(r, err)
 	}
-	if _, err := c.EmptyCall(t.Context(), &pb.Empty{}, grpc.PerRPCCredentials(rpc.Bearer(secret))); status.Code(err) != codes.PermissionDenied {
-		t.Error("outside its scope:", err)
-	}
-	if _, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{}, grpc.PerRPCCredentials(rpc.Bearer("wrong"))); status.Code(err) != codes.Unauthenticated {
-		t.Error("no token:", err)
+	for name, cc := range bothDoors(t, path, newWatcher()) {
+		c := pb.NewTestServiceClient(cc)
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+secret)
+		if r, err := c.UnaryCall(ctx, &pb.SimpleRequest{}); err != nil || r.GetUsername() != "token:ci" {
+			t.Error(name, r, err)
+		}
+		if _, err := c.EmptyCall(ctx, &pb.Empty{}); status.Code(err) != codes.PermissionDenied {
+			t.Error(name, "outside its scope:", err)
+		}
+		s, err := c.FullDuplexCall(ctx)
+		if err == nil {
+			_, err = s.Recv()
+		}
+		if status.Code(err) != codes.PermissionDenied {
+			t.Error(name, "a stream outside its scope:", err)
+		}
+		wrong := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer wrong")
+		if _, err := c.UnaryCall(wrong, &pb.SimpleRequest{}); status.Code(err) != codes.Unauthenticated {
+			t.Error(name, "no token:", err)
+		}
+		if r, err := c.UnaryCall(t.Context(), &pb.SimpleRequest{}); err != nil || !strings.HasPrefix(r.GetUsername(), "uid:") {
+			t.Error(name, "without one:", r, err)
+		}
 	}
 }
 

@@ -202,7 +202,10 @@ func TestPendingHandshakes(t *testing.T) {
 		select {
 		case i := <-ended:
 			t.Fatalf("number %d is turned away, too: %v", i, <-done)
-		case <-done:
+		case err := <-done:
+			if !isTimeout(err) {
+				t.Error(err)
+			}
 		}
 	}
 	for i, conn := range all {

@@ -165,7 +165,8 @@ func TestCallCustomCodec(t *testing.T) {
 	serve(t, "shm://"+path, rpc.ServerConfig{})
 	for name, cc := range bothDoors(t, path, newWatcher()) {
 		var codec oldest
-		r, err := pb.NewTestServiceClient(cc).UnaryCall(t.Context(), &pb.SimpleRequest{Payload: payload(10)}, grpc.CallCustomCodec(&codec))
+		option := grpc.CallCustomCodec(&codec) //nolint:staticcheck // deprecated, and in old programs
+		r, err := pb.NewTestServiceClient(cc).UnaryCall(t.Context(), &pb.SimpleRequest{Payload: payload(10)}, option)
 		if codec.used != 2 || err != nil || len(r.GetPayload().GetBody()) != 10 {
 			t.Errorf("%s: used %d times; %v, %v", name, codec.used, r, err)
 		}
