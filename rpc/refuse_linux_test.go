@@ -113,12 +113,29 @@ func TestDeniedHTTP2IsBounded(t *testing.T) {
 			if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
 				t.Fatal(err)
 			}
-			f := http2.NewFramer(conn, conn)
-			go func() { _ = send(f) }()
+			out := &counter{w: conn}
+			f := http2.NewFramer(out, conn)
+			sent := make(chan struct{})
+			go func() { _ = send(f); close(sent) }()
 			if _, err := pb.NewTestServiceClient(c).UnaryCall(t.Context(), &pb.SimpleRequest{}); err != nil {
 				t.Error("who may come:", err)
 			}
 			_, _ = io.Copy(io.Discard, conn) // until it is hung up
+			if <-sent; out.n > 2<<20 {       // 256 KiB are read, and the kernel holds some
+				t.Errorf("it could send %d bytes", out.n)
+			}
 		})
 	}
+}
+
+// counter counts what is written to w.
+type counter struct {
+	w io.Writer
+	n int
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += n
+	return n, err
 }
