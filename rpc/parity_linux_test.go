@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/parley-ipc/parley"
-	"github.com/parley-ipc/parley/auth"
 	"github.com/parley-ipc/parley/auth/ca"
 	"github.com/parley-ipc/parley/internal/rpctest"
 	"github.com/parley-ipc/parley/rpc"
@@ -105,9 +104,6 @@ var issued = sync.OnceValues(func() (string, error) {
 	}
 	return dir, nil
 })
-
-// everyone may do everything: who may what is another test's.
-var everyone = auth.AuthorizerFunc(func(context.Context, auth.Identity, auth.Action, string) error { return nil })
 
 // listen and dialer are how the two sides begin that way.
 func (w way) listen(t testing.TB) parley.ListenConfig {
