@@ -363,11 +363,17 @@ func TestReplace(t *testing.T) {
 	within(t, "the end of the old one", old.Done())
 }
 
+// One of ours dies, and by the kernel's death signal one that knows nothing of
+// its parent.
 func TestOrphanDies(t *testing.T) {
-	h := proctest.Start(t, "host", "die", "orphan")
-	pid := pidOf(t, h.Hear())
-	h.Kill()
-	gone(t, pid)
+	for _, kind := range []string{"die", "plain"} {
+		t.Run(kind, func(t *testing.T) {
+			h := proctest.Start(t, "host", kind, "orphan")
+			pid := pidOf(t, h.Hear())
+			h.Kill()
+			gone(t, pid)
+		})
+	}
 }
 
 func TestSurvivorIsFoundAgain(t *testing.T) {

@@ -13,16 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/parley-ipc/parley/child"
-	"github.com/parley-ipc/parley/internal/proctest"
 )
-
-// The kernel's death signal ends one that knows nothing of its parent.
-func TestPlainOrphanDies(t *testing.T) {
-	h := proctest.Start(t, "host", "plain", "orphan")
-	pid := pidOf(t, h.Hear())
-	h.Kill()
-	gone(t, pid)
-}
 
 // The death signal comes with the end of a thread: it must not be the one that
 // called Start.

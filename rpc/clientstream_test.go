@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -54,7 +55,14 @@ func tooLargeBefore(t *testing.T, end error) {
 // clientOf is a client of a server that answers every call so.
 func clientOf(t *testing.T, h grpc.StreamHandler) *Client {
 	t.Helper()
-	s := NewServer(ServerConfig{UnknownServiceHandler: h})
+	c, _ := connected(t, NewServer(ServerConfig{UnknownServiceHandler: h}))
+	return c
+}
+
+// connected is a client of s, which it starts, and waits for the end of its
+// Serve, which comes with the test's at the latest.
+func connected(t *testing.T, s *Server) (c *Client, ended func() error) {
+	t.Helper()
 	address := "unix://" + filepath.Join(t.TempDir(), "s")
 	ln, err := s.Listen(t.Context(), address)
 	if err != nil {
@@ -62,18 +70,19 @@ func clientOf(t *testing.T, h grpc.StreamHandler) *Client {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ln) }()
-	client, err := Dial(t.Context(), address)
+	ended = sync.OnceValue(func() error { return <-served })
+	c, err = Dial(t.Context(), address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = client.Close()
+		_ = c.Close()
 		s.Stop()
-		if err := <-served; err != nil {
+		if err := ended(); err != nil {
 			t.Error(err)
 		}
 	})
-	return client
+	return c, ended
 }
 
 // TestSendingEndsFirst: nobody hears that a call has ended while it could still

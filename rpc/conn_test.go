@@ -5,7 +5,6 @@ package rpc
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -89,22 +88,11 @@ func TestStopInAnInlineHandler(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.registry.find("/t.T/Stop").pace.credit.Store(promotion)
-	address := "unix://" + filepath.Join(t.TempDir(), "s")
-	ln, err := s.Listen(t.Context(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln) }()
-	client, err := Dial(t.Context(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = client.Close() }()
+	client, ended := connected(t, s)
 	if _, err := Call[struct{}, struct{}](t.Context(), client, "/t.T/Stop", new(struct{})); err == nil {
 		t.Error("a call that ends its connection has an answer")
 	}
-	if err := <-served; err != nil {
+	if err := ended(); err != nil {
 		t.Error(err)
 	}
 	for c := <-conns; c.guarding.Load(); {
