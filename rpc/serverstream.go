@@ -38,6 +38,7 @@ type serverStream struct {
 	out      outflow
 	inline   atomic.Int32
 	started  bool // of the reader's holder: the handler runs, or has run
+	brought  bool // files came with the call
 	stats    *callStats
 	decoding time.Duration // what parsing a large message has taken
 	pledged  *message      // the request, if it is lent: then c.pledges is held to use it
@@ -51,8 +52,6 @@ type serverStream struct {
 	after map[*int]func()
 	md    metadata.MD
 	files []*os.File
-
-	brought bool // files came with the call
 
 	hmu        sync.Mutex // what goes back beside the messages
 	header     metadata.MD
