@@ -363,15 +363,7 @@ func (m *mover) phaseNow() phase {
 // Our answer to the move comes too late for a connection that is closed: that
 // is no want of memory.
 func TestGoAfterClose(t *testing.T) {
-	c, e := versus(t, false)
-	for range worthFrames {
-		if _, err := c.Write([]byte("traffic")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if kind := e.answer(); kind != frameOffer {
-		t.Fatalf("%#x came for an offer", kind)
-	}
+	c, e := versusOffering(t)
 	p := c.plain
 	if !p.wmu.tryLock() { // so that nobody pays
 		t.Fatal("nobody writes")

@@ -64,6 +64,22 @@ func versus(t testing.TB, honestIsServer bool) (*Conn, *evil) {
 	return c, &evil{t: t, sock: b}
 }
 
+// versusOffering returns an honest dialer whose traffic has made it offer
+// rings, and its peer.
+func versusOffering(t *testing.T) (*Conn, *evil) {
+	t.Helper()
+	c, e := versus(t, false)
+	for range worthFrames {
+		if _, err := c.Write([]byte("traffic")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kind := e.answer(); kind != frameOffer {
+		t.Fatalf("%#x came for an offer", kind)
+	}
+	return c, e
+}
+
 func (e *evil) send(frame []byte, fds ...int) {
 	e.t.Helper()
 	var oob []byte
@@ -251,15 +267,7 @@ func TestHostileListenerOfAMove(t *testing.T) {
 		},
 	} {
 		t.Run("Answer/"+name, func(t *testing.T) {
-			c, e := versus(t, false)
-			for range worthFrames {
-				if _, err := c.Write([]byte("traffic")); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if kind := e.answer(); kind != frameOffer {
-				t.Fatalf("%#x came for an offer", kind)
-			}
+			c, e := versusOffering(t)
 			attack(e)
 			if _, err := c.Read(make([]byte, 10)); !errors.Is(err, fault.Protocol) {
 				t.Errorf("%v, want a protocol error", err)
